@@ -1,0 +1,109 @@
+// Runs test suites one after the other and says how many tests passed, failed and were skipped:
+//
+//   node scripts/test.mjs [SUITE…]      default: unit web system
+//   node scripts/test.mjs --sum         only adds up what earlier calls of this run left in .cache/test-results
+//
+// A suite that ends without a result counts as one failure: a runner that dies must not look green.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const results = join(root, '.cache', 'test-results');
+const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
+
+/** Each suite: what it runs, and how its report is read. */
+const SUITES = {
+  // The Kubernetes specs need a cluster: they are a suite of their own, never a silent skip in this one.
+  unit: {
+    args: (file) => [
+      ...jest,
+      '--testPathIgnorePatterns',
+      '/node_modules/',
+      '/kubernetes.conformance.spec',
+      '--json',
+      `--outputFile=${file}`,
+    ],
+    count: jestCount,
+  },
+  kubernetes: {
+    args: (file) => [...jest, '-w', '1', 'libs/runtimes/src/kubernetes', '--json', `--outputFile=${file}`],
+    count: jestCount,
+  },
+  web: {
+    cwd: 'web',
+    args: (file) => [
+      '../node_modules/vitest/vitest.mjs',
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+    ],
+    count: jestCount,
+  },
+  system: {
+    args: (file) => [...jest, '-c', 'test/e2e/jest.config.mjs', '-w', '1', '--json', `--outputFile=${file}`],
+    count: jestCount,
+  },
+  browser: {
+    args: () => ['test/e2e/browser.mjs', '--reporter=list,json'],
+    env: (file) => ({ PLAYWRIGHT_JSON_OUTPUT_NAME: file }),
+    count: playwrightCount,
+  },
+};
+
+function jestCount({ numPassedTests, numFailedTests, numPendingTests, numTodoTests, numRuntimeErrorTestSuites = 0 }) {
+  return {
+    passed: numPassedTests,
+    failed: numFailedTests + numRuntimeErrorTestSuites,
+    skipped: numPendingTests + numTodoTests,
+  };
+}
+
+function playwrightCount({ stats }) {
+  return { passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped };
+}
+
+function run(name) {
+  const suite = SUITES[name];
+  if (suite === undefined) {
+    process.stderr.write(`There is no suite ${name}; there are ${Object.keys(SUITES).join(', ')}.\n`);
+    process.exit(2);
+  }
+  const report = join(results, `${name}.report.json`);
+  rmSync(report, { force: true });
+  process.stderr.write(`\n── ${name} ──\n`);
+  const { status } = spawnSync(process.execPath, suite.args(report), {
+    cwd: join(root, suite.cwd ?? '.'),
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...suite.env?.(report), NODE_NO_WARNINGS: '1' },
+  });
+  const counts = existsSync(report)
+    ? suite.count(JSON.parse(readFileSync(report, 'utf8')))
+    : { passed: 0, failed: 0, skipped: 0 };
+  // A suite that has nothing to run on says so itself, and ends well; it is one that was skipped.
+  if (status === 0 && !existsSync(report)) counts.skipped = 1;
+  // Exit code and report must agree: a crash after the last test, or no report at all, is a failure.
+  if (status !== 0 && counts.failed === 0) counts.failed = 1;
+  writeFileSync(join(results, `${name}.json`), JSON.stringify(counts));
+  return counts;
+}
+
+function sum(list) {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const counts of list) for (const key of Object.keys(total)) total[key] += counts[key];
+  return total;
+}
+
+mkdirSync(results, { recursive: true });
+const wanted = process.argv.slice(2);
+const counts =
+  wanted[0] === '--sum'
+    ? readdirSync(results)
+        .filter((file) => file.endsWith('.json') && !file.endsWith('.report.json'))
+        .map((file) => JSON.parse(readFileSync(join(results, file), 'utf8')))
+    : (wanted.length > 0 ? wanted : ['unit', 'web', 'system']).map(run);
+const total = sum(counts);
+process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+process.exitCode = total.failed === 0 && total.passed + total.skipped > 0 ? 0 : 1;
