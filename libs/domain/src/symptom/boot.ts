@@ -1,0 +1,118 @@
+import { symptom } from './entry.js';
+
+/** Why a service or the launcher refuses to start. */
+export const BOOT_SYMPTOMS = {
+  config_invalid: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'The configuration can not work',
+    cause: 'A variable of the environment is missing, has a value that is not supported, or contradicts another one.',
+    remedy: 'Correct the variables that are named; all faults are listed at once.',
+  }),
+  port_taken: symptom({
+    category: 'network',
+    retryable: false,
+    title: 'The port is taken',
+    cause: 'Another program listens on the port.',
+    remedy: 'Stop it, or start with another port (CAPSTAN_PORT, CAPSTAN_INTERNAL_PORT).',
+  }),
+  already_running: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'Capstan runs already',
+    cause: 'Another launcher has this data directory.',
+    remedy: 'Stop it with: npx capstan down. Or start a second one with another CAPSTAN_DATA_DIR and CAPSTAN_PORT.',
+  }),
+  encryption_key_invalid: symptom({
+    category: 'auth',
+    retryable: false,
+    title: 'The encryption key is no key',
+    cause: 'CAPSTAN_ENCRYPTION_KEY is not 32 bytes in base64.',
+    remedy: 'Make one with: openssl rand -base64 32',
+  }),
+  encryption_key_changed: symptom({
+    category: 'auth',
+    retryable: false,
+    title: 'The encryption key is another one',
+    cause: 'CAPSTAN_ENCRYPTION_KEY is not the key that the stored secrets were sealed with.',
+    remedy: 'Start with the former key, or restore it from the backup of the data directory.',
+  }),
+  secrets_damaged: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'The file of keys is damaged',
+    cause: 'secrets.json in the data directory can not be understood.',
+    remedy:
+      'Restore it from a backup. Without it the stored credentials are lost; move it away to start with new keys.',
+  }),
+  service_not_built: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'A service is not built',
+    cause: 'The built files of a service that CAPSTAN_SERVICES names are not there.',
+    remedy: 'Build it: node scripts/ensure.mjs',
+  }),
+  handlers_mismatch: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'A service misses a handler',
+    cause: 'A service handles other events than it declares; this is a fault of the build.',
+    remedy: 'Give each event in the service\'s "consumes" list exactly one @Handles method, and no other event any.',
+  }),
+  host_refused: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'The services refused to start',
+    cause: 'A service found something that waiting does not cure.',
+    remedy: 'Read its words: they name the cause and what helps.',
+  }),
+  host_crash_loop: symptom({
+    category: 'unknown',
+    retryable: false,
+    title: 'The services die while they start',
+    cause: 'The process of the services ended five times in a row before it was ready.',
+    remedy: 'Read the end of the log file that is named.',
+  }),
+  launcher_stuck: symptom({
+    category: 'timeout',
+    retryable: false,
+    title: 'The launcher does not end',
+    cause: 'The launcher did not stop its services in time.',
+    remedy: 'Look at its terminal; kill -9 of its process is safe: the next start finds all as it was.',
+  }),
+  gateway_unreachable: symptom({
+    category: 'network',
+    retryable: true,
+    title: 'The gateway does not answer',
+    cause: 'Nothing answers at the address of the gateway.',
+    remedy: 'Start Capstan with npm start, or name another gateway in CAPSTAN_URL.',
+  }),
+  gateway_unknown: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'No gateway is known',
+    cause: 'Nothing was started in the data directory and CAPSTAN_URL names no gateway.',
+    remedy: 'Start Capstan with npm start, or set CAPSTAN_URL and CAPSTAN_TOKEN.',
+  }),
+  token_missing: symptom({
+    category: 'auth',
+    retryable: false,
+    title: 'No access token',
+    cause: 'CAPSTAN_URL names a gateway for which this machine has no token.',
+    remedy: 'Make an access token in the dashboard and set CAPSTAN_TOKEN.',
+  }),
+  token_refused: symptom({
+    category: 'auth',
+    retryable: false,
+    title: 'The access token is refused',
+    cause: 'The gateway does not know the token: it is wrong or was revoked.',
+    remedy: 'Correct CAPSTAN_TOKEN, or unset it on the machine that Capstan runs on.',
+  }),
+  answer_not_understood: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'Command and gateway do not fit',
+    cause: 'The gateway answers in a way that this capstan command does not know.',
+    remedy: 'Use the capstan of the same version as the gateway.',
+  }),
+} as const;
