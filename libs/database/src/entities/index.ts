@@ -1,0 +1,63 @@
+import {
+  Workspace,
+  User,
+  Membership,
+  Session,
+  Token,
+  SignInLink,
+  SignInAttempt,
+  Audit,
+  Idempotency,
+} from './access.entity.js';
+import { Repository, Secret, CredentialPause } from './repository.entity.js';
+import { Task, TaskDependency, TaskEvent, TaskRequest } from './task.entity.js';
+import { Pod, PodHealthEvent, Worktree } from './pod.entity.js';
+import { Run, RunLog, Usage, Worker } from './run.entity.js';
+import { PullRequest, Check, Review } from './pull-request.entity.js';
+import { TicketSource, Ticket } from './ticket.entity.js';
+import { Delivery, Effect, Outbox } from './traffic.entity.js';
+
+export * from './json.js';
+export * from './access.entity.js';
+export * from './repository.entity.js';
+export * from './task.entity.js';
+export * from './pod.entity.js';
+export * from './run.entity.js';
+export * from './pull-request.entity.js';
+export * from './ticket.entity.js';
+export * from './traffic.entity.js';
+
+/** Every table, for TypeORM. */
+export const ENTITIES = [
+  Workspace,
+  User,
+  Membership,
+  Session,
+  Token,
+  SignInLink,
+  SignInAttempt,
+  Audit,
+  Idempotency,
+  Repository,
+  Secret,
+  CredentialPause,
+  Task,
+  TaskDependency,
+  TaskEvent,
+  TaskRequest,
+  Pod,
+  PodHealthEvent,
+  Worktree,
+  Run,
+  RunLog,
+  Usage,
+  Worker,
+  PullRequest,
+  Check,
+  Review,
+  TicketSource,
+  Ticket,
+  Delivery,
+  Effect,
+  Outbox,
+];

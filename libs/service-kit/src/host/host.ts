@@ -1,0 +1,206 @@
+import type { Database } from '@capstan/database';
+import { isSymptomCode } from '@capstan/domain';
+import { connectBroker, type Broker } from '@capstan/jetstream';
+import type { z } from 'zod';
+import type { RunningService } from '../boot/start-service.js';
+import { baseConfig, type BaseConfig } from '../config/base.js';
+import { assertConfigs, loadConfig, type Environment } from '../config/config.js';
+import { Health, type CheckFault } from '../health/health.js';
+import { openInternalServer } from '../health/internal-server.js';
+import { Relay } from '../relay/relay.js';
+import { openTracing } from '../telemetry/collector.js';
+import { openLogger, type Logger } from '../telemetry/logger.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { measureProcess } from '../telemetry/process-metrics.js';
+import { openDatabase, requireSchema } from './open-database.js';
+import { waitFor } from './wait-for.js';
+
+/** What a service's `main.ts` exports. Its module namespace is passed to {@link Host.start} as it is. */
+export interface ServiceMain {
+  /** Its directory's name, e.g. `pod-pool`. */
+  readonly name: string;
+  /** Everything that it reads from the environment. */
+  readonly config: z.ZodObject;
+  start(host: Host): Promise<RunningService>;
+}
+
+export interface HostOptions {
+  readonly env: Environment;
+  /** The services that will be started: the faults of their configurations are all found before anything opens. */
+  readonly services?: readonly ServiceMain[];
+  /** Where log lines go; standard output by default. */
+  readonly write?: (line: string) => void;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal;
+}
+
+/** One process: a pool, a connection to NATS and a port for health and metrics, shared by its services. */
+export interface Host {
+  readonly env: Environment;
+  readonly config: BaseConfig;
+  readonly logger: Logger;
+  readonly database: Database;
+  readonly broker: Broker;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  /** Of health and metrics. */
+  readonly internalUrl: string;
+  readonly services: readonly RunningService[];
+  /** Starts one more service. What it throws has left nothing of it behind. */
+  start(main: ServiceMain): Promise<RunningService>;
+  /** Closes the services in reverse order, then relay, NATS, Postgres and telemetry. A second call waits for the first. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Opens a host: checks the whole configuration, then waits for Postgres, its schema and NATS, saying what it waits
+ * for; health answers from the first moment, readiness once everything is there.
+ * @throws ConfigError; UserError for a server that can't be used (too old, refused).
+ */
+export async function openHost(options: HostOptions): Promise<Host> {
+  const { env, services = [], signal } = options;
+  assertConfigs([baseConfig, ...services.map(({ config }) => config)], env);
+  const config = loadConfig(baseConfig, env);
+  const closers: (() => Promise<void> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  const logger = openLogger({
+    format: config.CAPSTAN_LOG_FORMAT,
+    level: config.CAPSTAN_LOG_LEVEL,
+    secrets: secretsOf(config),
+    ...(options.write ? { write: options.write } : {}),
+  });
+  try {
+    const tracing = await openTracing(
+      {
+        endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+        protocol: config.OTEL_EXPORTER_OTLP_PROTOCOL,
+        insecure: config.OTEL_EXPORTER_OTLP_INSECURE,
+        serviceName: config.OTEL_SERVICE_NAME,
+      },
+      logger,
+    );
+    closers.push(() => tracing.close());
+    const metrics = new Metrics();
+    closers.push(measureProcess(metrics));
+    const health = new Health();
+    const internal = await openInternalServer({
+      host: config.CAPSTAN_INTERNAL_HOST,
+      port: config.CAPSTAN_INTERNAL_PORT,
+      health,
+      metrics,
+    });
+    closers.push(() => internal.close());
+    logger.info({ url: internal.url }, 'health and metrics are up');
+    const { database, broker } = await openBackends({ config, logger, health, metrics, signal, closers });
+    return hostOf({ env, config, logger, database, broker, health, metrics, internalUrl: internal.url }, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Also as they stand percent-encoded in a URL. */
+function secretsOf(config: BaseConfig): string[] {
+  const urls = [config.CAPSTAN_DATABASE_URL, ...config.CAPSTAN_NATS_URL.split(',')].filter((url) => URL.canParse(url));
+  const passwords = urls.map((url) => new URL(url).password).filter(Boolean);
+  return [config.CAPSTAN_ENCRYPTION_KEY, ...passwords, ...passwords.map(decodeURIComponent)];
+}
+
+interface Backends {
+  readonly config: BaseConfig;
+  readonly logger: Logger;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly signal: AbortSignal | undefined;
+  readonly closers: (() => Promise<void> | void)[];
+}
+
+async function openBackends({ config, logger, health, metrics, signal, closers }: Backends) {
+  const waiting: { fault: CheckFault } = { fault: { code: 'starting', reason: 'it is being started' } };
+  const starting = health.add('start', () => waiting.fault);
+  const wait = <T>(what: string, attempt: () => Promise<T>) =>
+    waitFor(
+      {
+        what,
+        logger,
+        signal,
+        onWait: ({ code, message, remedy }) =>
+          (waiting.fault = {
+            code: isSymptomCode(code) ? code : 'starting',
+            reason: `waiting for ${what}: ${message}`,
+            ...(remedy === undefined ? {} : { remedy }),
+          }),
+      },
+      attempt,
+    );
+  const database = await wait('Postgres', () => openDatabase(config));
+  closers.push(() => database.close());
+  await wait('the database schema', () => requireSchema(database));
+  const broker = await wait('NATS', () =>
+    connectBroker({
+      url: config.CAPSTAN_NATS_URL,
+      prefix: config.CAPSTAN_NATS_PREFIX,
+      replicas: config.CAPSTAN_NATS_REPLICAS,
+      name: config.OTEL_SERVICE_NAME,
+      log: (level, message, fields = {}) => logger[level](fields, message),
+    }),
+  );
+  closers.push(() => broker.close());
+  const relay = Relay.start({ database, broker, logger, metrics });
+  closers.push(() => relay.close());
+  addChecks(health, metrics, database, broker);
+  starting();
+  return { database, broker };
+}
+
+function addChecks(health: Health, metrics: Metrics, database: Database, broker: Broker): void {
+  health.add('postgres', async () => {
+    await database.query('select 1');
+    return null;
+  });
+  health.add('schema', async () => {
+    await requireSchema(database);
+    return null;
+  });
+  // Shown, but no reason to get no requests: without NATS everything works, only later.
+  health.add(
+    'nats',
+    () => {
+      const { connected, since } = broker.status();
+      if (connected) return null;
+      return { code: 'nats_unavailable', reason: `out of reach since ${since.toISOString()}` };
+    },
+    { readiness: false },
+  );
+  metrics.gauge('capstan_nats_connected', '1 while NATS is connected', (gauge) =>
+    gauge.set(broker.status().connected ? 1 : 0),
+  );
+}
+
+function hostOf(parts: Omit<Host, 'services' | 'start' | 'close'>, closeAll: () => Promise<void>): Host {
+  const services: RunningService[] = [];
+  let closing: Promise<void> | undefined;
+  const host: Host = {
+    ...parts,
+    services,
+    async start(main) {
+      const service = await main.start(host);
+      services.push(service);
+      parts.health.add(`service:${main.name}`, () => null);
+      return service;
+    },
+    close: (graceMs = 10_000) =>
+      (closing ??= (async () => {
+        parts.health.add('stop', () => ({ code: 'stopping', reason: 'it is being stopped' }));
+        for (const service of [...services].reverse()) {
+          await service.close(graceMs).catch((error: unknown) => {
+            parts.logger.error({ err: error, service: service.name }, 'a service did not stop in order');
+          });
+        }
+        await closeAll();
+      })()),
+  };
+  return host;
+}

@@ -1,0 +1,26 @@
+export * from './boot/start-service.js';
+export * from './boot/tokens.js';
+export { baseConfig, flag, integer, type BaseConfig } from './config/base.js';
+export { assertConfigs, ConfigError, loadConfig, oneOf, type ConfigFault, type Environment } from './config/config.js';
+export { isPlaceholder } from './config/placeholder.js';
+export * from './effects/effect-executor.js';
+export { Health, type CheckFault, type CheckResult, type HealthReport } from './health/health.js';
+export { openHost, type Host, type HostOptions, type ServiceMain } from './host/host.js';
+export { answerProblem, ProblemFilter } from './http-errors/problem.filter.js';
+export { problemOf } from './http-errors/problem.js';
+export { Relay } from './relay/relay.js';
+export { coalesce } from './resync/coalesce.js';
+export { Loops } from './resync/loops.js';
+export { everyLoop, resync, type EveryOptions, type Loop, type ResyncOptions } from './resync/resync.js';
+export { openLogger, type Logger } from './telemetry/logger.js';
+export { Metrics, type Counter, type Gauge, type Histogram } from './telemetry/metrics.js';
+export { redactText } from './telemetry/redact.js';
+export {
+  currentRequestId,
+  inSpan,
+  unrecorded,
+  traceparent,
+  traceparentOrNew,
+  type SpanOptions,
+} from './telemetry/tracing.js';
+export * from './vault.js';

@@ -1,0 +1,136 @@
+import { claimOutbox, deleteOutbox, outboxBacklog, type Database, type OutboxRow } from '@capstan/database';
+import { errorText } from '@capstan/domain';
+import type { Broker } from '@capstan/jetstream';
+import { coalesce } from '../resync/coalesce.js';
+import { everyLoop, type Loop } from '../resync/resync.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { Metrics } from '../telemetry/metrics.js';
+
+export interface RelayOptions {
+  readonly database: Database;
+  readonly broker: Broker;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** A committed row that is older than this was left by a process that died, or by an outage. ms */
+const LEFT_AFTER_MS = 1_000;
+const SWEEP_EVERY_MS = 1_000;
+const SWEEP_LIMIT = 200;
+
+/** Publishes in flight at the same time. */
+const PARALLEL = 32;
+
+/** Rows that wait in memory at most; the sweep brings the rest. */
+const MAX_WAITING = 5_000;
+
+/**
+ * Carries the outbox to the broker: rows of this process at once after their commit, rows that anybody left behind by
+ * a sweep. A row goes only after the broker acknowledged it, so an outage loses nothing; it may be published twice
+ * and in another order, which handlers stand.
+ */
+export class Relay {
+  private readonly waiting: OutboxRow[] = [];
+  private readonly inFlight = new Set<Promise<void>>();
+  private readonly acknowledged: string[] = [];
+  private readonly flushDeletes = coalesce(() => this.deleteAcknowledged());
+  private readonly sweep: Loop;
+  private readonly forget: readonly (() => void)[];
+  private closed = false;
+
+  private constructor(private readonly options: RelayOptions) {
+    const { database, broker, logger, metrics } = options;
+    this.forget = [database.onCommitted((rows) => this.push(rows)), broker.onReconnect(() => void this.sweep.wake())];
+    this.sweep = everyLoop({ name: 'relay', logger, everyMs: SWEEP_EVERY_MS, pass: () => this.takeLeft() });
+    metrics.gauge('capstan_outbox_rows', 'Events that were not published yet', async (gauge) => {
+      const { rows, oldestMs } = await outboxBacklog(database);
+      gauge.set(rows);
+      oldest.set(oldestMs / 1000);
+    });
+    const oldest = metrics.gauge('capstan_outbox_oldest_seconds', 'Age of the oldest unpublished event');
+    this.published = metrics.counter('capstan_events_published_total', 'Events that the broker acknowledged');
+  }
+
+  private readonly published;
+
+  static start(options: RelayOptions): Relay {
+    return new Relay(options);
+  }
+
+  /** Takes no more, and gives what is in flight `graceMs`. What is left stays in the outbox. */
+  async close(graceMs = 2_000): Promise<void> {
+    this.closed = true;
+    for (const each of this.forget) each();
+    let timer: NodeJS.Timeout | undefined;
+    const drained = (async () => {
+      await this.sweep.close();
+      while (this.waiting.length > 0 || this.inFlight.size > 0) await Promise.race(this.inFlight);
+      await this.flushDeletes();
+    })();
+    await Promise.race([
+      drained.catch(() => undefined),
+      new Promise((resolve) => (timer = setTimeout(resolve, graceMs))),
+    ]);
+    clearTimeout(timer);
+  }
+
+  private push(rows: readonly OutboxRow[]): void {
+    // While the broker is out of reach the sweep will bring them; waiting here would only cost memory.
+    if (this.closed || !this.options.broker.status().connected) return;
+    if (this.waiting.length + rows.length > MAX_WAITING) return;
+    this.waiting.push(...rows);
+    this.pump();
+  }
+
+  private async takeLeft(): Promise<void> {
+    await this.flushDeletes();
+    const { database, broker } = this.options;
+    if (this.closed || !broker.status().connected) return;
+    for (;;) {
+      const rows = await claimOutbox(database, { limit: SWEEP_LIMIT, olderThanMs: LEFT_AFTER_MS });
+      await Promise.all(rows.map((row) => this.send(row)));
+      await this.flushDeletes();
+      if (rows.length < SWEEP_LIMIT || this.closed || !broker.status().connected) return;
+    }
+  }
+
+  private pump(): void {
+    while (this.inFlight.size < PARALLEL) {
+      const row = this.waiting.shift();
+      if (row === undefined) return;
+      const sending: Promise<void> = this.send(row).finally(() => {
+        this.inFlight.delete(sending);
+        this.pump();
+      });
+      this.inFlight.add(sending);
+    }
+  }
+
+  private async send(row: OutboxRow): Promise<void> {
+    try {
+      await this.options.broker.publishRaw(row);
+    } catch (error) {
+      // The row stays: the sweep takes it again.
+      this.options.logger.debug({ event: row.event }, `an event waits in the outbox: ${errorText(error)}`);
+      return;
+    }
+    this.published.add({ event: row.event });
+    this.acknowledged.push(row.id);
+    void this.flushDeletes();
+  }
+
+  /** One statement at a time deletes all rows that were acknowledged meanwhile. */
+  private async deleteAcknowledged(): Promise<void> {
+    try {
+      while (this.acknowledged.length > 0) {
+        const ids = this.acknowledged.slice(0, 1_000);
+        await deleteOutbox(this.options.database, ids);
+        this.acknowledged.splice(0, ids.length);
+      }
+    } catch (error) {
+      // They are published again at worst, under the same ids.
+      this.acknowledged.length = 0;
+      this.options.logger.debug(`published events can't be deleted yet: ${errorText(error)}`);
+    }
+  }
+}
