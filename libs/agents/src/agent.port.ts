@@ -1,0 +1,86 @@
+import type { LogKind, RunExit, RunLimits, RunOutcome, Usage } from '@capstan/domain';
+
+/** How a repository wants its agent run. Validated by each adapter's own schema. */
+export interface AgentSettings {
+  /** Adapter name in the registry, e.g. `command`. */
+  readonly agent: string;
+  readonly model?: string;
+  /** `command` only: program and arguments. */
+  readonly argv?: readonly string[];
+  /** `command` only: where the prompt goes. Default `stdin`. */
+  readonly promptVia?: 'stdin' | 'file';
+  /** `command` only: how its output is read. Default `text`. */
+  readonly output?: 'text' | 'ndjson';
+  /** Further non-secret variables of the agent. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface AgentInvocation {
+  readonly settings: AgentSettings;
+  readonly prompt: string;
+  readonly limits: RunLimits;
+  /** Directories as seen in the pod. */
+  readonly worktree: string;
+  readonly home: string;
+  /** Secrets that the adapter asked for by name in `credentials`, and that are set. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Session of an earlier run to go on from, where the CLI can. */
+  readonly resumeSession?: string;
+  /** Variables of the pod. Only those on the adapter's allow-list pass, e.g. PATH, LANG, TZ and the proxies. */
+  readonly podEnvironment?: Readonly<Record<string, string | undefined>>;
+  /** Directory in the pod that its tasks share for tool caches; undefined puts them under `home`. */
+  readonly cacheDirectory?: string;
+}
+
+/** What the supervisor launches. Pure result of {@link AgentAdapter.command}; golden-tested. */
+export interface AgentCommand {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** Files to write before the start; path → text. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+export interface ParsedLine {
+  readonly kind: LogKind;
+  readonly text: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** State that a parser folds over a run's output; serialisable, so that a new runner goes on where the old one was. */
+export interface ParseState {
+  readonly usage?: Usage;
+  readonly session?: string;
+  /** Structured facts for the judge. Never derived from free text. */
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+export interface ParseStep {
+  readonly state: ParseState;
+  /** One journal line may give none, one or several lines of the log. */
+  readonly lines: readonly ParsedLine[];
+}
+
+export interface Judgement {
+  /** `ok`: the commits decide · else the outcome stands as it is. */
+  readonly verdict: 'ok' | 'outcome';
+  readonly outcome?: RunOutcome;
+}
+
+/**
+ * One coding agent. All members are pure: the runner executes.
+ * Unknown output is kept as kind `unknown`, and is never an error.
+ */
+export interface AgentAdapter {
+  readonly name: string;
+  readonly title: string;
+  /** Secret names of which at least one set must be there; empty for none. */
+  readonly credentials: readonly string[];
+  /** Refuses settings that can't work, as UserError with the field. */
+  validate(settings: AgentSettings): void;
+  command(invocation: AgentInvocation): AgentCommand;
+  /** The state before the first line. Takes the settings because they say how output is read. */
+  initial(settings: AgentSettings): ParseState;
+  parse(state: ParseState, stream: 'stdout' | 'stderr', text: string): ParseStep;
+  judge(state: ParseState, exit: RunExit): Judgement;
+}

@@ -1,0 +1,5 @@
+export * from './agent.port.js';
+export { AGENT_GIT_EMAIL, AGENT_GIT_NAME } from './environment.js';
+export * from './prompt/hidden-text.js';
+export * from './prompt/prompt.js';
+export * from './registry.js';

@@ -1,0 +1,22 @@
+import { UserError } from '@capstan/domain';
+import type { AgentAdapter } from './agent.port.js';
+import { commandAgent } from './command/command.adapter.js';
+
+/** Every agent that Capstan can run: one line each. */
+const AGENTS: readonly AgentAdapter[] = [
+  commandAgent, // any executable
+];
+
+export const AGENT_NAMES: readonly string[] = AGENTS.map(({ name }) => name);
+
+/** The adapter of that name. Throws UserError `agent_unknown` with the field `agent`. */
+export function agent(name: string): AgentAdapter {
+  const found = AGENTS.find((each) => each.name === name);
+  if (found) return found;
+  throw new UserError(`unsupported agent "${name}"; expected ${AGENT_NAMES.join(', ')}`, {
+    code: 'agent_unknown',
+    status: 422,
+    field: 'agent',
+    remedy: `Choose one of: ${AGENT_NAMES.join(', ')}.`,
+  });
+}

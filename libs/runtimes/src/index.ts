@@ -1,0 +1,5 @@
+export * from './kubernetes/kubernetes.adapter.js';
+export * from './local/local.adapter.js';
+export * from './runtime-registry.js';
+export * from './runtime.port.js';
+export * from './supervisor-client.js';

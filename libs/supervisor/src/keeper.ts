@@ -1,0 +1,251 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { RUN_ID_VARIABLE, STOP_GRACE_MS } from '@capstan/domain';
+import type { CommandAnswer, CommandRequest, LaunchRequest, RunExit, RunProcess } from '@capstan/domain';
+import { ifThere } from './fault.js';
+import { JournalWriter } from './journal.js';
+import type { JournalEntry } from './journal.js';
+import { LineSplitter } from './line-splitter.js';
+import { bootId, endProcesses, identify, signalTo } from './processes.js';
+import type { ProcessIdentity } from './processes.js';
+import type { RunDirectory } from './run-directory.js';
+import { Watch } from './watch.js';
+
+/** How long output is waited for after the last process of the run is gone, ms. */
+const DRAIN_MS = 2_000;
+/** Longest single timer: the clock is looked at again at least this often (it may be set, or the machine sleep), ms. */
+const CLOCK_CHECK_MS = 30_000;
+
+type Ending = { readonly kind: NonNullable<RunExit['ended']>; readonly message: string };
+
+/**
+ * The one process that keeps a run: it starts the agent, writes the journal, enforces deadline and caps, carries out
+ * commands and records the exit. It needs nothing else of Capstan to be alive.
+ */
+export class Keeper {
+  private readonly journal: JournalWriter;
+  private readonly commands: Watch;
+  private readonly handled = new Set<string>();
+  private readonly graceMs: number;
+  private agent: ChildProcess | undefined;
+  private ending: Ending | undefined;
+  private over = false;
+  private journalBroken = false;
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly run: RunDirectory,
+    private readonly request: LaunchRequest,
+  ) {
+    this.journal = new JournalWriter(run.journal);
+    this.commands = new Watch(run.commands);
+    this.graceMs = request.graceMs ?? STOP_GRACE_MS;
+  }
+
+  /** Starts the agent and says so through `ready`; answers when the run is over and its exit recorded. */
+  async keep(ready: (process: RunProcess) => void): Promise<void> {
+    const exited = this.start(ready);
+    const commands = this.serveCommands();
+    const deadline = this.watchDeadline();
+    process.on('SIGTERM', () => this.end({ kind: 'stopped', message: 'the keeper was asked to end' }));
+    process.on('SIGINT', () => undefined);
+    process.on('SIGHUP', () => undefined);
+    const exit = await exited;
+    clearInterval(deadline);
+    await this.closing;
+    const left = await endProcesses(this.run.runId, {
+      graceMs: this.ending === undefined ? this.graceMs : 0,
+      session: this.agent?.pid,
+    });
+    await this.drained();
+    this.over = true;
+    this.commands.close();
+    await commands;
+    this.record(exit, left);
+  }
+
+  private start(ready: (process: RunProcess) => void): Promise<RunExit> {
+    const { argv, cwd, env, stdin, keepStdinOpen } = this.request;
+    const [program = '', ...rest] = argv;
+    const wantsStdin = stdin !== undefined || keepStdinOpen === true;
+    const own = identify(process.pid) as ProcessIdentity;
+    const started = (identity: ProcessIdentity): void => {
+      const known = { runId: this.run.runId, ...identity };
+      this.run.process = { keeper: own, process: known };
+      ready(known);
+    };
+    return new Promise((resolve) => {
+      const failed = (error: unknown): void => {
+        const reason = existsSync(cwd) ? String(error) : `the directory ${cwd} doesn't exist`;
+        started(own);
+        this.over = true;
+        resolve({ code: null, signal: null, ended: 'start_failed', message: `${program}: ${reason}` });
+      };
+      let agent: ChildProcess;
+      try {
+        agent = spawn(program, rest, {
+          cwd,
+          env: { ...env, [RUN_ID_VARIABLE]: this.run.runId },
+          detached: true,
+          stdio: [wantsStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+        });
+      } catch (error) {
+        failed(error);
+        return;
+      }
+      this.agent = agent;
+      agent.once('error', (error) => {
+        if (agent.pid === undefined) failed(error);
+      });
+      if (agent.pid === undefined) return;
+      started(identify(agent.pid) ?? { pid: agent.pid, startTime: '', bootId: bootId() });
+      this.listen(agent, 'stdout');
+      this.listen(agent, 'stderr');
+      // An agent that doesn't read its stdin is no fault of ours.
+      agent.stdin?.on('error', () => undefined);
+      if (stdin !== undefined && stdin !== '') agent.stdin?.write(stdin);
+      if (keepStdinOpen !== true) agent.stdin?.end();
+      agent.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  private listen(agent: ChildProcess, kind: 'stdout' | 'stderr'): void {
+    const splitter = new LineSplitter();
+    const write = (lines: ReturnType<LineSplitter['push']>): void =>
+      this.write(lines.map(({ text, cut }) => (cut ? { kind, text, cut } : { kind, text })));
+    agent[kind]?.on('data', (chunk: Buffer) => write(splitter.push(chunk)));
+    agent[kind]?.once('end', () => write(splitter.end()));
+    agent[kind]?.on('error', () => write(splitter.end()));
+  }
+
+  /** Past the cap output is still read, so that the agent can end, and thrown away. */
+  private write(entries: readonly JournalEntry[]): void {
+    if (this.journalBroken || this.journal.bytes >= this.request.maxJournalBytes) return;
+    try {
+      this.journal.append(entries);
+    } catch (error) {
+      this.journalBroken = true;
+      this.end({ kind: 'log_limit', message: `the journal can't be written: ${String(error)}` });
+      return;
+    }
+    if (this.journal.bytes >= this.request.maxJournalBytes) {
+      this.end({ kind: 'log_limit', message: `the run wrote more than ${this.request.maxJournalBytes} bytes` });
+    }
+  }
+
+  private watchDeadline(): NodeJS.Timeout {
+    const check = (): void => {
+      if (Date.now() >= this.request.deadlineAt)
+        this.end({ kind: 'deadline', message: 'the run reached its deadline' });
+    };
+    const remaining = Math.max(0, this.request.deadlineAt - Date.now());
+    if (remaining < CLOCK_CHECK_MS) return setTimeout(check, remaining + 1);
+    const timer: NodeJS.Timeout = setInterval(() => {
+      check();
+      const left = this.request.deadlineAt - Date.now();
+      if (left > 0 && left < CLOCK_CHECK_MS) setTimeout(check, left + 1).unref();
+    }, CLOCK_CHECK_MS / 2);
+    return timer;
+  }
+
+  /** Interrupts the agent, waits a grace, then ends every process of the run. The first reason stands. */
+  private end(ending: Ending): void {
+    if (this.ending !== undefined || this.over) return;
+    this.ending = ending;
+    this.closing = this.close();
+  }
+
+  private async close(): Promise<void> {
+    const { agent } = this;
+    if (agent?.pid === undefined) return;
+    signalTo(-agent.pid, 'SIGINT');
+    await within(this.graceMs, (done) => {
+      if (agent.exitCode !== null || agent.signalCode !== null) done();
+      else agent.once('exit', done);
+    });
+    await endProcesses(this.run.runId, { graceMs: this.graceMs, session: agent.pid });
+  }
+
+  private async drained(): Promise<void> {
+    const { agent } = this;
+    if (agent === undefined || this.over) return;
+    for (const stream of [agent.stdout, agent.stderr]) {
+      if (stream === null || stream.closed || stream.readableEnded) continue;
+      await within(DRAIN_MS, (done) => void stream.once('close', done));
+      stream.destroy();
+    }
+  }
+
+  private record(exit: RunExit, left: number): void {
+    const notes = [this.ending?.message, exit.message];
+    if (left > 0) notes.push(`${left} processes of the run couldn't be ended`);
+    const message = notes.filter((note) => note !== undefined).join('; ');
+    const ended = this.ending?.kind ?? exit.ended;
+    const full: RunExit = { ...exit, ...(ended && { ended }), ...(message !== '' && { message }) };
+    try {
+      this.journal.append([{ kind: 'exit', exit: full }]);
+    } catch (error) {
+      process.stderr.write(`the exit couldn't be journaled: ${String(error)}\n`);
+    }
+    this.run.exit = full;
+    this.journal.close();
+  }
+
+  private async serveCommands(): Promise<void> {
+    while (!this.over) {
+      await this.commands.next();
+      for (const name of ifThere(() => readdirSync(this.run.commands)) ?? []) {
+        if (name.endsWith('.request') && !this.handled.has(name)) this.serve(name);
+      }
+    }
+  }
+
+  private serve(name: string): void {
+    this.handled.add(name);
+    const request = this.run.read<CommandRequest>(join('commands', name));
+    if (request === undefined) return;
+    const { id, epoch } = request;
+    if (epoch < this.run.epoch()) {
+      // Not the command's answer for good: whoever holds the newer epoch may send it again.
+      this.answer(`${id}@${epoch}.fenced`, { id, accepted: false, refusal: 'fenced' });
+      return;
+    }
+    if (this.run.read(join('commands', `${id}.answer`)) !== undefined) return;
+    const accepted = this.carryOut(request);
+    if (accepted) this.write([{ kind: 'command', id, command: request.command }]);
+    this.answer(`${id}.answer`, accepted ? { id, accepted } : { id, accepted, refusal: 'unsupported' });
+  }
+
+  private answer(name: string, answer: CommandAnswer): void {
+    this.run.create(join('commands', name), answer);
+  }
+
+  private carryOut(request: CommandRequest): boolean {
+    const { agent } = this;
+    switch (request.command) {
+      case 'message':
+        if (agent?.stdin === undefined || agent.stdin === null || !agent.stdin.writable) return false;
+        agent.stdin.write(`${request.text ?? ''}\n`);
+        return true;
+      case 'interrupt':
+        if (agent?.pid !== undefined) signalTo(-agent.pid, 'SIGINT');
+        return true;
+      case 'stop':
+        this.end({ kind: 'stopped', message: 'stopped on request' });
+        return true;
+    }
+  }
+}
+
+/** Waits until `begin` calls back, at most so long. */
+async function within(ms: number, begin: (done: () => void) => void): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    begin(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
