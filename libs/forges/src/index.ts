@@ -1,0 +1,2 @@
+export * from './forge.port.js';
+export * from './registry.js';
