@@ -1,0 +1,16 @@
+import { z } from 'zod';
+import { baseConfig, integer } from '@capstan/service-kit';
+
+/** Everything that the agent runner reads from the environment. */
+export const agentRunnerConfig = baseConfig.extend({
+  CAPSTAN_WORKER_SLOTS: integer({ min: 1, max: 1_000 })
+    .default(50)
+    .meta({ description: 'Agents that this replica drives at the same time' }),
+  CAPSTAN_RUNTIME: z.enum(['local']).default('local').meta({ description: 'Where pods live' }),
+  CAPSTAN_COMMIT_AUTHOR: z
+    .string()
+    .regex(/^[^<>\n]+ <[^<>\s]+>$/, 'expected Name <address>')
+    .default('Capstan <capstan@localhost>')
+    .meta({ description: 'Author of the commits that Capstan makes of work which an agent left uncommitted' }),
+});
+export type AgentRunnerConfig = z.infer<typeof agentRunnerConfig>;

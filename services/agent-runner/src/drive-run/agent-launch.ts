@@ -1,0 +1,177 @@
+import {
+  MAX_JOURNAL_BYTES,
+  RUN_ID_VARIABLE,
+  TransientError,
+  UserError,
+  errorText,
+  type LaunchRequest,
+  type PrepareRequest,
+  type RunOutcome,
+  type StartAnswer,
+  type StartRequest,
+} from '@capstan/domain';
+import { renderPrompt, type AgentAdapter, type AgentSettings } from '@capstan/agents';
+import { forge } from '@capstan/forges';
+import type { Run } from '@capstan/database';
+import type { SupervisorClient } from '@capstan/runtimes';
+import type { DriveWorld } from './drive-run.snapshot.js';
+
+/** What the supervisor says when it was asked and couldn't prepare; everything else is the connection's. */
+const PREPARE_REFUSALS = new Set(['fetch_failed', 'locked', 'git_unavailable', 'failed']);
+
+/** Directories of a task in its pod. */
+export interface TaskDirectories {
+  readonly clone: string;
+  readonly worktree: string;
+  readonly home: string;
+  readonly cache: string;
+}
+
+/** Where things lie under a pod's root: one clone, and one tree and home per task and generation. */
+export function directoriesOf(root: string, run: Pick<Run, 'taskId' | 'generation'>): TaskDirectories {
+  const task = `${root}/worktrees/${run.taskId}-g${run.generation}`;
+  return { clone: `${root}/clone`, worktree: `${task}/tree`, home: `${task}/home`, cache: `${root}/cache` };
+}
+
+/** What the supervisor needs to make the worktree. The forge's token is in it: it goes to stdin and nowhere else. */
+export function prepareRequest(
+  run: Run,
+  world: DriveWorld,
+  directories: TaskDirectories,
+  token: string,
+): PrepareRequest {
+  const { repository } = world;
+  const connection = { fullName: repository.fullName, apiUrl: repository.apiUrl, cloneUrl: repository.cloneUrl, token };
+  return {
+    remoteUrl: repository.cloneUrl,
+    authorization: forge(repository.forge).gitAuthorization(connection),
+    baseBranch: run.baseBranch,
+    branch: run.branch,
+    clone: directories.clone,
+    worktree: directories.worktree,
+    home: directories.home,
+    fresh: false,
+  };
+}
+
+/** What the supervisor launches: the agent's command line, prompt and limits. Throws UserError for wrong settings. */
+export function launchRequest(input: {
+  readonly run: Run;
+  readonly world: DriveWorld;
+  readonly agent: AgentAdapter;
+  readonly directories: TaskDirectories;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly podEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly deadlineAt: number;
+}): LaunchRequest {
+  const { run, world, agent, directories } = input;
+  const settings: AgentSettings = run.agent;
+  agent.validate(settings);
+  const command = agent.command({
+    settings,
+    prompt: promptOf(run, world),
+    limits: run.limits,
+    worktree: directories.worktree,
+    home: directories.home,
+    secrets: input.secrets,
+    podEnvironment: input.podEnvironment,
+    cacheDirectory: directories.cache,
+    ...(world.session === null || run.reason === 'initial' ? {} : { resumeSession: world.session }),
+  });
+  return {
+    epoch: run.epoch,
+    argv: command.argv,
+    env: { ...command.env, [RUN_ID_VARIABLE]: run.id },
+    cwd: directories.worktree,
+    deadlineAt: input.deadlineAt,
+    maxJournalBytes: MAX_JOURNAL_BYTES,
+    ...(command.stdin === undefined ? {} : { stdin: command.stdin }),
+    ...(command.files === undefined ? {} : { files: command.files }),
+  };
+}
+
+function promptOf(run: Run, world: DriveWorld): string {
+  const { task, ticket, repository } = world;
+  return renderPrompt({
+    template: repository.promptTemplate,
+    ticket: {
+      title: task.title,
+      body: ticket?.body ?? task.body,
+      url: ticket?.url ?? null,
+      comments: ticket?.comments ?? [],
+    },
+    instructions: repository.instructions,
+    reason: run.reason,
+    ...(run.reason === 'ci_failed' && run.note !== null ? { failures: [{ name: 'checks', summary: run.note }] } : {}),
+    ...(run.reason === 'message' ? { message: run.note } : {}),
+    branch: run.branch,
+    base: run.baseBranch,
+  }).text;
+}
+
+/** The secrets that an agent asked for; at least one of them must be set. Throws UserError `credential_missing`. */
+export async function agentSecrets(
+  agent: AgentAdapter,
+  get: (name: string) => Promise<string | null>,
+): Promise<Readonly<Record<string, string>>> {
+  const found: Record<string, string> = {};
+  for (const name of agent.credentials) {
+    const value = await get(name);
+    if (value !== null) found[name] = value;
+  }
+  if (agent.credentials.length > 0 && Object.keys(found).length === 0)
+    throw new UserError(`${agent.title} needs a credential: none of ${agent.credentials.join(', ')} is set`, {
+      code: 'credential_missing',
+      field: agent.credentials[0]!,
+      remedy: `Set ${agent.credentials[0]} under Settings → Secrets.`,
+    });
+  return found;
+}
+
+/** A refusal comes back as a value; what a fence or a broken connection means is for others to say. */
+export async function startOrRefusal(
+  supervisor: SupervisorClient,
+  runId: string,
+  request: StartRequest,
+  signal?: AbortSignal,
+): Promise<StartAnswer | UserError | TransientError> {
+  try {
+    return await supervisor.start(runId, request, signal);
+  } catch (error) {
+    if (error instanceof UserError && error.code !== 'fenced' && error.code !== 'replaced') return error;
+    if (error instanceof TransientError && PREPARE_REFUSALS.has(error.code)) return error;
+    throw error;
+  }
+}
+
+/** The outcome of a run whose worktree can't be had. */
+export function prepareFailure(error: unknown): RunOutcome {
+  const code = error instanceof UserError || error instanceof TransientError ? error.code : '';
+  const detail = `The worktree could not be prepared: ${errorText(error)}`;
+  if (code === 'fetch_refused') return { kind: 'credential_refused', detail, symptom: 'fetch_refused' };
+  return { kind: 'failed', detail, symptom: 'prepare_failed' };
+}
+
+/** The outcome of a run whose agent can't be started with the settings or credentials that there are. */
+export function settingsFailure(error: UserError): RunOutcome {
+  const missing = error.code === 'credential_missing';
+  return {
+    kind: missing ? 'credential_refused' : 'failed',
+    detail: [error.message, error.remedy].filter(Boolean).join('. '),
+    symptom: missing ? 'credential_missing' : 'agent_settings_invalid',
+  };
+}
+
+export type PodSight = Pick<DriveWorld['pod'], 'state' | 'deletedAt' | 'problem'>;
+
+/** What becomes of a run whose pod is not fit for it; null while it is. A run that never starts can do without one. */
+export function podFault(
+  pod: PodSight | null,
+  { neverStarts, started }: { readonly neverStarts: boolean; readonly started: boolean },
+): RunOutcome | null {
+  if (pod?.deletedAt === null && (pod.state === 'ready' || (pod.state === 'provisioning' && neverStarts))) return null;
+  const { detail, code } = pod?.problem ?? {};
+  if (pod?.state === 'error' && !started)
+    return { kind: 'failed', detail: detail ?? 'The pod could not be made', symptom: code ?? 'pod_failed' };
+  return { kind: 'lost', detail: detail ?? 'The pod went away', symptom: code ?? 'pod_lost' };
+}

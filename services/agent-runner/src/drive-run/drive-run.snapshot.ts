@@ -1,0 +1,48 @@
+import type { Id } from '@capstan/domain';
+import type { Database, Pod, Repository, Run, Task, Ticket } from '@capstan/database';
+
+/** What driving a run needs to know besides the run's own row. */
+export interface DriveWorld {
+  readonly task: Pick<
+    Task,
+    'id' | 'title' | 'body' | 'state' | 'intent' | 'currentRunId' | 'generation' | 'traceparent'
+  >;
+  readonly repository: Repository;
+  readonly pod: Pick<Pod, 'id' | 'name' | 'state' | 'deletedAt' | 'problem'>;
+  readonly ticket: Pick<Ticket, 'key' | 'url' | 'title' | 'body' | 'comments'> | null;
+  /** Head that is published already on the task's branch. */
+  readonly publishedSha: string | null;
+  /** Session of the task's last run on this generation, for agents that resume. */
+  readonly session: string | null;
+}
+
+/** Reads it in one statement. */
+export async function readDrive(
+  database: Database,
+  run: Pick<Run, 'id' | 'taskId' | 'podId' | 'generation'>,
+): Promise<DriveWorld> {
+  const [row] = await database.query<DriveWorld & { readonly repositoryId: Id }>(
+    `select jsonb_build_object('id', t.id, 'title', t.title, 'body', t.body, 'state', t.state, 'intent', t.intent,
+              'currentRunId', t.current_run_id, 'generation', t.generation, 'traceparent', t.traceparent) as task,
+            t.repository_id,
+            jsonb_build_object('id', p.id, 'name', p.name, 'state', p.state, 'deletedAt', p.deleted_at, 'problem', p.problem) as pod,
+            (select jsonb_build_object('key', k.key, 'url', k.url, 'title', k.title, 'body', k.body, 'comments', k.comments)
+               from ticket k where k.id = t.ticket_id) as ticket,
+            (select q.pushed_sha from pull_request q where q.task_id = t.id and q.generation = $3) as published_sha,
+            (select u.session from run u where u.task_id = t.id and u.generation = $3 and u.id <> $4 and u.session is not null
+              order by u.number desc limit 1) as session
+       from task t, pod p where t.id = $1 and p.id = $2`,
+    [run.taskId, run.podId, run.generation, run.id],
+  );
+  const [repository] = await database.query<Repository>('select * from repository where id = $1', [row!.repositoryId]);
+  return { ...row!, repository: repository! };
+}
+
+/** The pod's fitness, asked again while its connection fails. */
+export async function readPodState(
+  database: Database,
+  podId: Id,
+): Promise<Pick<Pod, 'state' | 'deletedAt' | 'problem'> | null> {
+  const [pod] = await database.query<Pod>('select state, deleted_at, problem from pod where id = $1', [podId]);
+  return pod ?? null;
+}

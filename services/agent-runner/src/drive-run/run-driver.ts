@@ -1,0 +1,399 @@
+import {
+  TransientError,
+  UserError,
+  backoffMs,
+  errorText,
+  type RunExit,
+  type RunOutcome,
+  type StartAnswer,
+  type StartRequest,
+} from '@capstan/domain';
+import { agent, type AgentAdapter } from '@capstan/agents';
+import type { Database, Run } from '@capstan/database';
+import type { Broker } from '@capstan/jetstream';
+import { SupervisorClient, type Runtime } from '@capstan/runtimes';
+import type { Vault } from '@capstan/service-kit';
+import { FencedError, LogWriter } from '../write-log/log-writer.js';
+import {
+  agentSecrets,
+  directoriesOf,
+  launchRequest,
+  podFault,
+  prepareFailure,
+  prepareRequest,
+  settingsFailure,
+  startOrRefusal,
+  type PodSight,
+  type TaskDirectories,
+} from './agent-launch.js';
+import { recordFinished, recordStarted } from './drive-run.apply.js';
+import { readDrive, readPodState, type DriveWorld } from './drive-run.snapshot.js';
+import { judgeRun } from './judge-run.decide.js';
+
+export interface DriverPorts {
+  readonly database: Database;
+  readonly broker: Broker;
+  readonly runtime: Runtime;
+  readonly vault: Vault;
+  /** Author of the commits that Capstan makes of leftovers, `Name <address>`. */
+  readonly author: string;
+  readonly podEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
+  /** Fault points of the crash suite; empty in production. */
+  readonly faultPoint: (name: string) => Promise<void>;
+}
+
+const RETRY = { baseMs: 200, maxMs: 3_000 };
+/** A pod that is not known to be gone is asked again for this long before the run counts as lost, ms. */
+const UNREACHABLE_MS = 120_000;
+/** Tries of a preparation that failed for a reason that may pass. */
+const PREPARE_TRIES = 3;
+
+const STOPPED_BEFORE: RunOutcome = { kind: 'stopped', detail: 'Stopped before the agent was started' };
+
+/** The run is over for a reason that is known already. */
+class Ended extends Error {
+  constructor(readonly outcome: RunOutcome) {
+    super(outcome.detail);
+  }
+}
+
+/**
+ * Drives one leased run from wherever it stands to its end: prepare, launch, read, judge. Every step may be repeated by
+ * a successor: preparing and launching are idempotent in the pod, reading goes on behind the last line stored, and each
+ * write names the epoch.
+ */
+export class RunDriver {
+  private readonly abort = new AbortController();
+  /** Drops the wait for a long preparation: nobody wants it any more. */
+  private readonly preparing = new AbortController();
+  private readonly supervisor: SupervisorClient;
+  private readonly agent: AgentAdapter;
+  private wantStop = false;
+  private launched = false;
+  private stopSent: Promise<void> | undefined;
+  private world!: DriveWorld;
+  private directories!: TaskDirectories;
+  private writer!: LogWriter;
+
+  private constructor(
+    private readonly ports: DriverPorts,
+    private run: Run,
+    world: DriveWorld,
+  ) {
+    this.world = world;
+    this.agent = agent(run.agent.agent);
+    this.supervisor = new SupervisorClient(ports.runtime, world.pod.name);
+    this.directories = directoriesOf(ports.runtime.root(world.pod.name), run);
+    this.writer = new LogWriter({
+      database: ports.database,
+      broker: ports.broker,
+      agent: this.agent,
+      run,
+      signal: this.abort.signal,
+    });
+  }
+
+  /** Reads what it needs. Throws TransientError while Postgres is away. */
+  static async open(ports: DriverPorts, run: Run): Promise<RunDriver> {
+    return new RunDriver(ports, run, await readDrive(ports.database, run));
+  }
+
+  get runId(): string {
+    return this.run.id;
+  }
+  get epoch(): number {
+    return this.run.epoch;
+  }
+
+  /** Asks for the agent's end; the run is then judged as stopped. Safe to call again. */
+  stop(): void {
+    if (this.wantStop) return;
+    this.wantStop = true;
+    if (this.launched) this.sendStop();
+    else this.preparing.abort();
+  }
+
+  /** Lets go at once without a word to the agent: a newer epoch has the run, or this service stops. */
+  letGo(): void {
+    this.abort.abort();
+    this.preparing.abort();
+  }
+
+  /** Resolves when the run is finished, or was let go. Rejects when driving it failed; nothing of the run is lost then. */
+  async drive(): Promise<'finished' | 'fenced' | 'let_go'> {
+    try {
+      const outcome = await this.outcome();
+      if (this.abort.signal.aborted) return 'let_go';
+      await this.ports.faultPoint('run.before-finish');
+      const result = await this.patiently(() => recordFinished(this.ports.database, this.run, outcome));
+      this.writer.announceEnd();
+      if (result === 'applied') this.log('info', 'run finished', { outcome: outcome.kind, detail: outcome.detail });
+      return result === 'applied' ? 'finished' : 'fenced';
+    } catch (error) {
+      if (this.abort.signal.aborted) return 'let_go';
+      if (
+        error instanceof FencedError ||
+        (error instanceof UserError && (error.code === 'fenced' || error.code === 'replaced'))
+      ) {
+        this.log('warn', 'run was taken over');
+        return 'fenced';
+      }
+      throw error;
+    } finally {
+      this.abort.abort();
+    }
+  }
+
+  private async outcome(): Promise<RunOutcome> {
+    try {
+      const { state, intent, currentRunId } = this.world.task;
+      const wanted =
+        intent === null && currentRunId === this.run.id && (state === 'provisioning' || state === 'running');
+      if (!wanted) this.wantStop = true;
+      this.requirePod(this.world.pod);
+      if (this.run.state === 'leased') await this.begin();
+      this.launched = true;
+      if (this.wantStop) this.sendStop();
+      const exit = await this.follow();
+      return await this.judge(exit);
+    } catch (error) {
+      if (error instanceof Ended) return error.outcome;
+      throw error;
+    }
+  }
+
+  /** Prepares and launches, unless a former owner has launched already. */
+  private async begin(): Promise<void> {
+    if (this.run.epoch > 1) {
+      const status = await this.reach(() => this.supervisor.status(this.run.id));
+      if (status.state !== 'unknown') {
+        if (status.process !== undefined)
+          await this.startedAs({ alreadyThere: true, ...status, process: status.process }, this.deadline());
+        return;
+      }
+    }
+    if (this.wantStop) throw new Ended(STOPPED_BEFORE);
+    const deadlineAt = this.deadline();
+    const request = await this.settled(async () => this.startRequest(deadlineAt));
+    await this.ports.faultPoint('run.before-launch');
+    const answer = await this.start(request);
+    await this.ports.faultPoint('run.after-launch');
+    await this.startedAs(answer, deadlineAt);
+    this.log('info', answer.alreadyThere ? 'agent was launched before' : 'agent launched', { pid: answer.process.pid });
+  }
+
+  private async startRequest(deadlineAt: number): Promise<StartRequest> {
+    const { run, world, agent, directories } = this;
+    const token = await this.requireSecret(world.repository.credentialSecret);
+    const secrets = await agentSecrets(agent, (name) => this.secret(name));
+    const { podEnvironment } = this.ports;
+    return {
+      prepare: prepareRequest(run, world, directories, token),
+      launch: launchRequest({ run, world, agent, directories, secrets, podEnvironment, deadlineAt }),
+    };
+  }
+
+  /** Asks until the agent is there or its worktree can't be had. Repeating finds a run that was started unheard. */
+  private async start(request: StartRequest): Promise<StartAnswer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const answer = await this.reach(() => this.startUnlessStopped(request));
+      if (!(answer instanceof Error)) return answer;
+      if (answer instanceof UserError || attempt >= PREPARE_TRIES) throw new Ended(prepareFailure(answer));
+      this.log('warn', 'preparing will be tried again', { attempt, error: errorText(answer) });
+      await this.pause(attempt);
+      if (this.wantStop) throw new Ended(STOPPED_BEFORE);
+      this.requirePod(await this.patiently(() => readPodState(this.ports.database, this.run.podId)));
+    }
+  }
+
+  /** A stop that comes during a long preparation ends it, unless the agent is found to be there already. */
+  private async startUnlessStopped(request: StartRequest): Promise<StartAnswer | UserError | TransientError> {
+    const { supervisor, run, wantStop } = this;
+    if (!wantStop) return startOrRefusal(supervisor, run.id, request, this.preparing.signal);
+    const { state, process } = await supervisor.status(run.id);
+    if (state === 'unknown') throw new Ended(STOPPED_BEFORE);
+    if (process !== undefined) return startOrRefusal(supervisor, run.id, request);
+    // It was broken off between its making and its start: whatever came of that ends here.
+    await supervisor.command(run.id, { id: `stop-${run.epoch}`, epoch: run.epoch, command: 'stop' });
+    throw new Ended(STOPPED_BEFORE);
+  }
+
+  private async startedAs({ process, prepared }: StartAnswer, deadlineAt: number): Promise<void> {
+    this.launched = true;
+    const { worktree: path, home } = this.directories;
+    const started = { process, deadlineAt, worktree: { path, home }, prepared };
+    this.fence(await this.patiently(() => recordStarted(this.ports.database, this.run, started)));
+    this.run = { ...this.run, state: 'running' };
+    if (prepared === undefined) return;
+    this.run = { ...this.run, baseSha: prepared.base, headSha: prepared.head };
+    if (this.writer.next > 1) return; // a former owner has said so
+    this.writer.note(`Worktree ready on ${this.run.branch} at ${prepared.head.slice(0, 10)}`, {
+      base: prepared.base,
+      reused: prepared.reused,
+      fetchMs: prepared.fetchMs,
+      worktreeMs: prepared.worktreeMs,
+    });
+  }
+
+  /** Reads the journal to its exit line, whatever happens to the connection. */
+  private async follow(): Promise<RunExit> {
+    let failures = 0;
+    let since = performance.now();
+    for (;;) {
+      try {
+        await this.ports.faultPoint('run.before-attach');
+        const options = { from: this.writer.next, epoch: this.run.epoch, signal: this.abort.signal };
+        for await (const items of this.supervisor.attach(this.run.id, options)) {
+          failures = 0;
+          since = performance.now();
+          await this.writer.take(items);
+        }
+        await this.writer.flush();
+        if (this.writer.exit !== null) return this.writer.exit;
+      } catch (error) {
+        if (this.abort.signal.aborted) throw error;
+        if (error instanceof UserError && (error.code === 'run_lost' || error.code === 'run_not_found')) {
+          await this.writer.flush();
+          throw new Ended({
+            kind: 'lost',
+            detail: 'Neither the agent nor a record of its end is left',
+            symptom: 'run_lost',
+          });
+        }
+        if (!(error instanceof TransientError)) throw error;
+        this.log('warn', 'the connection to the agent broke', { error: errorText(error) });
+        this.requirePod(await this.patiently(() => readPodState(this.ports.database, this.run.podId)));
+        if (performance.now() - since > UNREACHABLE_MS)
+          throw new Ended({
+            kind: 'lost',
+            detail: `The pod could not be asked for ${UNREACHABLE_MS / 1000} s`,
+            symptom: 'pod_lost',
+          });
+      }
+      failures += 1;
+      await this.pause(failures);
+    }
+  }
+
+  private async judge(exit: RunExit): Promise<RunOutcome> {
+    const base = this.run.baseSha ?? '';
+    const judgement = this.agent.judge(this.writer.parseState, exit);
+    let finish = null;
+    if (exit.ended !== 'stopped') {
+      try {
+        finish = await this.reach(() =>
+          this.supervisor.finish(this.run.id, {
+            worktree: this.directories.worktree,
+            home: this.directories.home,
+            base,
+            branch: this.run.branch,
+            message: this.world.task.title,
+            author: this.ports.author,
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof UserError) || error.code === 'fenced') throw error;
+        return {
+          kind: 'failed',
+          detail: `The work could not be looked at: ${errorText(error)}`,
+          symptom: 'agent_failed',
+        };
+      }
+    }
+    return judgeRun({ exit, judgement, finish, base, publishedSha: this.world.publishedSha });
+  }
+
+  private sendStop(): void {
+    this.stopSent ??= this.reach(() =>
+      this.supervisor.command(this.run.id, { id: `stop-${this.run.epoch}`, epoch: this.run.epoch, command: 'stop' }),
+    )
+      .then(() => this.log('info', 'agent is being stopped'))
+      .catch((error: unknown) => {
+        this.stopSent = undefined;
+        this.wantStop = false; // the next renewal asks again
+        this.log('warn', 'the agent could not be stopped yet', { error: errorText(error) });
+      });
+  }
+
+  private deadline(): number {
+    return this.run.deadlineAt?.getTime() ?? Date.now() + this.run.limits.maxRunMinutes * 60_000;
+  }
+
+  private secret(name: string): Promise<string | null> {
+    return this.patiently(() =>
+      this.ports.vault.get({ workspaceId: this.run.workspaceId, repositoryId: this.run.repositoryId, name }),
+    );
+  }
+
+  private requireSecret(name: string): Promise<string> {
+    return this.patiently(() =>
+      this.ports.vault.require({ workspaceId: this.run.workspaceId, repositoryId: this.run.repositoryId, name }),
+    );
+  }
+
+  /** Wrong settings and missing credentials end the run by name, before anything is started. */
+  private async settled<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      throw new Ended(settingsFailure(error));
+    }
+  }
+
+  private requirePod(pod: PodSight | null): void {
+    const neverStarts = this.wantStop && !this.launched;
+    const lost = podFault(pod, { neverStarts, started: this.run.state !== 'leased' });
+    if (lost !== null) throw new Ended(lost);
+  }
+
+  /** Repeats an idempotent call while the pod's connection fails and the pod is not known to be gone. */
+  private async reach<T>(call: () => Promise<T>): Promise<T> {
+    const since = performance.now();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof TransientError) || this.abort.signal.aborted) throw error;
+        this.requirePod(await this.patiently(() => readPodState(this.ports.database, this.run.podId)));
+        if (performance.now() - since > UNREACHABLE_MS)
+          throw new Ended({
+            kind: 'lost',
+            detail: `The pod could not be asked: ${errorText(error)}`,
+            symptom: 'pod_lost',
+          });
+        await this.pause(attempt);
+      }
+    }
+  }
+
+  /** Waits for Postgres as long as it takes. */
+  private async patiently<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof TransientError) || this.abort.signal.aborted) throw error;
+        await this.pause(attempt);
+      }
+    }
+  }
+
+  private async pause(attempt: number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), RETRY)));
+  }
+
+  private fence(result: 'applied' | 'fenced'): void {
+    if (result === 'fenced') throw new FencedError(this.run.id);
+  }
+
+  private log(level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown> = {}): void {
+    this.ports.report(level, message, {
+      runId: this.run.id,
+      taskId: this.run.taskId,
+      epoch: this.run.epoch,
+      ...fields,
+    });
+  }
+}

@@ -1,0 +1,134 @@
+import { LEASE_MS, type Id } from '@capstan/domain';
+import { runChanged } from '@capstan/events';
+import { MAX_ROW_ATTEMPTS, type Database, type Run } from '@capstan/database';
+
+/** What the renewal says of a run that this runner still holds. */
+export interface RenewedRun {
+  readonly id: Id;
+  readonly epoch: number;
+  /** The task has an intent, has ended, or has another run: the agent is to be stopped. */
+  readonly unwanted: boolean;
+}
+
+/**
+ * Leases runs that wait for a runner: placed ones whose pod is ready (or will never be, so that somebody ends them),
+ * and, when `takeOver`, leased or running ones whose lease ran out. Each lease raises the epoch, so nothing that a
+ * former owner still writes is taken. Concurrent runners never get the same run.
+ */
+export async function leaseRuns(
+  database: Database,
+  owner: string,
+  { limit, runId, takeOver }: { readonly limit: number; readonly runId?: Id; readonly takeOver: boolean },
+): Promise<readonly Run[]> {
+  if (limit <= 0) return [];
+  return database.transaction(async (tx) => {
+    const runs = await tx.query<Run>(
+      `update run set state = case when state = 'placed' then 'leased' else state end, owner = $1, epoch = epoch + 1,
+              lease_expires_at = clock_timestamp() + $2 * interval '1 ms', leased_at = coalesce(leased_at, clock_timestamp()), version = version + 1
+        where id in (select r.id from run r join pod p on p.id = r.pod_id join task t on t.id = r.task_id
+                      where ($3::uuid is null or r.id = $3) and r.parked_at is null
+                        and (r.not_before is null or r.not_before <= clock_timestamp())
+                        and (r.state = 'placed' and (p.state <> 'provisioning' or p.deleted_at is not null
+                                                     or t.intent is not null or t.current_run_id is distinct from r.id)
+                          or $5 and r.state in ('leased','running') and (r.lease_expires_at is null or r.lease_expires_at < clock_timestamp()))
+                      order by r.placed_at limit $4 for update of r skip locked)
+        returning *`,
+      [owner, LEASE_MS, runId ?? null, limit, takeOver],
+    );
+    for (const run of runs)
+      await tx.emit(runChanged, {
+        workspaceId: run.workspaceId,
+        taskId: run.taskId,
+        runId: run.id,
+        state: run.state,
+        version: run.version,
+      });
+    return runs;
+  });
+}
+
+/**
+ * Renews the leases that a runner holds and drives, with one statement. What it doesn't answer has been taken over or
+ * has ended. A run of this owner's that isn't named lapses.
+ */
+export async function renewLeases(
+  database: Database,
+  owner: string,
+  held: readonly { readonly id: Id; readonly epoch: number }[],
+): Promise<readonly RenewedRun[]> {
+  return database.query<RenewedRun>(
+    `update run r set lease_expires_at = clock_timestamp() + $2 * interval '1 ms'
+       from task t, unnest($3::uuid[], $4::int[]) as held(id, epoch)
+      where r.id = held.id and r.epoch = held.epoch and r.owner = $1 and r.state <> 'finished' and t.id = r.task_id
+      returning r.id, r.epoch, (t.intent is not null or t.current_run_id is distinct from r.id
+                                or t.state not in ('provisioning','running')) as unwanted`,
+    [owner, LEASE_MS, held.map(({ id }) => id), held.map(({ epoch }) => epoch)],
+  );
+}
+
+/** First wait before a run that could not be driven is tried again, and the longest one, s. */
+const FAILED_WAIT_S = 5;
+const FAILED_LONGEST_WAIT_S = 600;
+
+/** Gives back a run that could not be driven, with the failure counted on its row, unless a newer epoch has it. */
+export async function failRun(
+  database: Database,
+  run: Pick<Run, 'id' | 'epoch'>,
+  error: string,
+): Promise<{ readonly parked: boolean }> {
+  const [row] = await database.query<{ parkedAt: Date | null }>(
+    `update run set attempts = attempts + 1, last_error = $3, owner = null, lease_expires_at = clock_timestamp(),
+            not_before = clock_timestamp() + least($4 * power(2, attempts), $5) * interval '1 s',
+            parked_at = case when attempts + 1 >= $6 then clock_timestamp() end, version = version + 1
+      where id = $1 and epoch = $2 and state <> 'finished' returning parked_at`,
+    [run.id, run.epoch, error.slice(0, 4_000), FAILED_WAIT_S, FAILED_LONGEST_WAIT_S, MAX_ROW_ATTEMPTS],
+  );
+  return { parked: row?.parkedAt != null };
+}
+
+/** Lets go of every run, so that another runner may take over at once. */
+export async function releaseLeases(database: Database, owner: string): Promise<void> {
+  await database.query(
+    `update run set lease_expires_at = clock_timestamp(), owner = null where owner = $1 and state <> 'finished'`,
+    [owner],
+  );
+}
+
+/** Marks this runner's running runs without a line for longer than their `stallMinutes`. They go on. */
+export async function markStalled(database: Database, owner: string): Promise<readonly Id[]> {
+  return database.transaction(async (tx) => {
+    const runs = await tx.query<Run>(
+      `update run set stalled_at = clock_timestamp(), version = version + 1
+        where owner = $1 and state = 'running' and stalled_at is null
+          and coalesce(last_line_at, launched_at) < clock_timestamp() - (limits->>'stallMinutes')::numeric * interval '1 minute'
+        returning *`,
+      [owner],
+    );
+    for (const run of runs)
+      await tx.emit(runChanged, {
+        workspaceId: run.workspaceId,
+        taskId: run.taskId,
+        runId: run.id,
+        state: run.state,
+        version: run.version,
+      });
+    return runs.map(({ id }) => id);
+  });
+}
+
+/** Says that this runner lives and how many agents it drives at most. */
+export async function beat(
+  database: Database,
+  worker: { readonly id: string; readonly host: string; readonly slots: number; readonly draining: boolean },
+): Promise<void> {
+  await database.query(
+    `insert into worker (id, host, slots, draining) values ($1,$2,$3,$4)
+     on conflict (id) do update set heartbeat_at = clock_timestamp(), slots = $3, draining = $4`,
+    [worker.id, worker.host, worker.slots, worker.draining],
+  );
+}
+
+/** Forgets a worker that leaves in good order, and those that have been silent for a day. */
+export async function forgetWorker(database: Database, id: string): Promise<void> {
+  await database.query(`delete from worker where id = $1 or heartbeat_at < clock_timestamp() - interval '1 day'`, [id]);
+}

@@ -1,0 +1,28 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { LEASE_RENEW_MS, LEASE_SWEEP_MS } from '@capstan/domain';
+import { Loops } from '@capstan/service-kit';
+import { RunnerPool } from './runner-pool.js';
+
+/** Token of how many messages the runner can take: its free places. */
+export const RUNNER_CAPACITY = Symbol('runner capacity');
+
+const HEARTBEAT_MS = 2_500;
+const STALL_CHECK_MS = 30_000;
+
+/** Heartbeat, renewal and the sweep for leases that ran out. */
+@Injectable()
+export class LeaseRunLoop implements OnApplicationBootstrap {
+  constructor(
+    private readonly loops: Loops,
+    private readonly pool: RunnerPool,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.pool.heartbeat();
+    await this.pool.announce();
+    this.loops.every({ name: 'heartbeat', everyMs: HEARTBEAT_MS, pass: () => this.pool.heartbeat() });
+    this.loops.every({ name: 'renew leases', everyMs: LEASE_RENEW_MS, pass: () => this.pool.renew() });
+    this.loops.every({ name: 'lease', everyMs: LEASE_SWEEP_MS, pass: () => this.pool.sweep() });
+    this.loops.every({ name: 'stalled', everyMs: STALL_CHECK_MS, pass: () => this.pool.markStalled() });
+  }
+}

@@ -1,0 +1,253 @@
+import { hostname } from 'node:os';
+import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { LEASE_MS, TransientError, errorText, type Id } from '@capstan/domain';
+import { workerChanged } from '@capstan/events';
+import { Database, type Run } from '@capstan/database';
+import { Broker } from '@capstan/jetstream';
+import type { Runtime } from '@capstan/runtimes';
+import {
+  CONFIG,
+  IDENTITY,
+  LOGGER,
+  METRICS,
+  Vault,
+  coalesce,
+  inSpan,
+  type Identity,
+  type Logger,
+  type Metrics,
+} from '@capstan/service-kit';
+import type { AgentRunnerConfig } from '../agent-runner.config.js';
+import { RunDriver, type DriverPorts } from '../drive-run/run-driver.js';
+import { FAULT_POINT, RUNTIME, type FaultPoint } from '../tokens.js';
+import { tellStalled } from './stalled-runs.js';
+import { beat, failRun, forgetWorker, leaseRuns, releaseLeases, renewLeases } from './lease-run.apply.js';
+
+/** One lease of this replica's, from the commit that took it to the end of its driver. */
+class Held {
+  /** Undefined while it is being opened: what is asked of it then is heard as soon as it is there. */
+  private driver: RunDriver | undefined;
+  private gone = false;
+  done: Promise<void> = Promise.resolve();
+
+  constructor(readonly epoch: number) {}
+
+  drivenBy(driver: RunDriver): void {
+    this.driver = driver;
+    if (this.gone) driver.letGo();
+  }
+  letGo(): void {
+    this.gone = true;
+    this.driver?.letGo();
+  }
+  /** A stop that nobody hears yet is asked for again by the next renewal. */
+  stop(): void {
+    this.driver?.stop();
+  }
+}
+
+/** The runs that this replica drives, and the leases under which it does. */
+@Injectable()
+export class RunnerPool implements BeforeApplicationShutdown {
+  private readonly held = new Map<Id, Held>();
+  private readonly environments = new Map<string, Promise<Readonly<Record<string, string>>>>();
+  private readonly owner: string;
+  private readonly finished;
+  /** Leases are only taken over once this replica has been connected for a lease's length: till then its peers renew. */
+  private connectedSince: number | null = null;
+  private leasing = 0;
+  private stopping = false;
+  /** Leases whatever waits for a runner; a wake during a pass runs one more. */
+  readonly sweep: () => Promise<void>;
+
+  constructor(
+    private readonly database: Database,
+    private readonly broker: Broker,
+    private readonly vault: Vault,
+    @Inject(RUNTIME) private readonly runtime: Runtime,
+    @Inject(CONFIG) private readonly config: AgentRunnerConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(FAULT_POINT) private readonly faultPoint: FaultPoint,
+    @Inject(IDENTITY) identity: Identity,
+    @Inject(METRICS) metrics: Metrics,
+  ) {
+    this.owner = identity.instance;
+    this.finished = metrics.counter('capstan_runs_driven_total', 'Runs that this replica drove, by how that ended');
+    metrics.gauge('capstan_runs_at_work', 'Runs that this replica drives now', (gauge) => gauge.set(this.held.size));
+    this.sweep = coalesce(async () => {
+      const settled = this.connectedSince !== null && performance.now() - this.connectedSince > LEASE_MS;
+      await this.lease({ takeOver: settled });
+    });
+  }
+
+  /** Runs that can still be taken. */
+  get free(): number {
+    return this.stopping ? 0 : Math.max(0, this.config.CAPSTAN_WORKER_SLOTS - this.held.size - this.leasing);
+  }
+
+  /** Leases one run that was placed, or whatever waits. Answers when the leases are committed; driving goes on. */
+  async lease({ runId, takeOver }: { readonly runId?: Id; readonly takeOver: boolean }): Promise<void> {
+    const limit = runId === undefined ? this.free : Math.min(1, this.free);
+    if (limit === 0) return;
+    this.leasing += limit;
+    try {
+      const runs = await leaseRuns(this.database, this.owner, {
+        limit,
+        takeOver,
+        ...(runId === undefined ? {} : { runId }),
+      });
+      for (const run of runs) this.begin(run);
+    } finally {
+      this.leasing -= limit;
+    }
+  }
+
+  /**
+   * Renews the leases of the runs that are driven here, lets go of what was taken over, stops what is no longer wanted.
+   * A run whose driver ended without finishing it is not renewed: its lease runs out, and it is driven again.
+   */
+  async renew(): Promise<void> {
+    try {
+      const before = [...this.held];
+      const leases = before.map(([id, { epoch }]) => ({ id, epoch }));
+      const renewed = new Map((await renewLeases(this.database, this.owner, leases)).map((run) => [run.id, run]));
+      this.connectedSince ??= performance.now();
+      for (const [id, held] of before) {
+        const mine = renewed.get(id);
+        if (mine === undefined) held.letGo();
+        else if (mine.unwanted) held.stop();
+      }
+    } catch (error) {
+      this.connectedSince = null;
+      throw error;
+    }
+  }
+
+  /** Ends one run's agent if this replica drives it. */
+  stop(runId: Id): void {
+    this.held.get(runId)?.stop();
+  }
+
+  async heartbeat(): Promise<void> {
+    await beat(this.database, {
+      id: this.owner,
+      host: hostname(),
+      slots: this.config.CAPSTAN_WORKER_SLOTS,
+      draining: this.stopping,
+    });
+  }
+
+  /** Says that there is a new worker, so that placement looks again. */
+  async announce(): Promise<void> {
+    await this.database.transaction((tx) => tx.emit(workerChanged, { workerId: this.owner }));
+  }
+
+  markStalled(): Promise<void> {
+    return tellStalled(this.database, this.owner, this.logger);
+  }
+
+  /** Agents go on; this replica only lets go, so that another takes over at once. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    for (const held of this.held.values()) held.letGo();
+    await Promise.all([...this.held.values()].map(({ done }) => done));
+    try {
+      await releaseLeases(this.database, this.owner);
+      await forgetWorker(this.database, this.owner);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'leases were not given back; they run out by themselves');
+    }
+  }
+
+  private begin(run: Run): void {
+    const former = this.held.get(run.id);
+    const held = new Held(run.epoch);
+    if (this.stopping) held.letGo();
+    // Our own earlier epoch was taken over by us: it may not write any more, and must have ended before we begin.
+    former?.letGo();
+    this.held.set(run.id, held);
+    held.done = this.drive(run, held, former?.done).finally(() => {
+      if (this.held.get(run.id) === held) this.held.delete(run.id);
+    });
+  }
+
+  private async drive(run: Run, held: Held, former: Promise<void> | undefined): Promise<void> {
+    await former;
+    try {
+      const [pod] = await this.database.query<{ name: string }>('select name from pod where id = $1', [run.podId]);
+      const driver = await RunDriver.open(await this.portsFor(pod!.name), run);
+      held.drivenBy(driver);
+      const end = await inSpan(
+        'run',
+        {
+          traceparent: run.traceparent,
+          links: [run.traceparent],
+          quiet: true,
+          attributes: {
+            'capstan.task.id': run.taskId,
+            'capstan.run.id': run.id,
+            'capstan.run.number': run.number,
+            'capstan.run.reason': run.reason,
+          },
+        },
+        async (span) => {
+          const ended = await driver.drive();
+          span.setAttribute('capstan.run.end', ended);
+          return ended;
+        },
+      );
+      this.finished.add({ end });
+    } catch (error) {
+      this.finished.add({ end: 'error' });
+      await this.failed(run, error);
+    }
+  }
+
+  /** Counts a failure on the run's row and gives the lease back: the run is driven again later, or parked at the cap. */
+  private async failed(run: Run, error: unknown): Promise<void> {
+    const fields = { err: error, runId: run.id, taskId: run.taskId };
+    this.logger.error(fields, `a run could not be driven: ${errorText(error)}`);
+    // An outage is nobody's failure: the lease runs out, and whoever takes it over tries again.
+    if (error instanceof TransientError) return;
+    try {
+      const { parked } = await failRun(this.database, run, errorText(error));
+      if (parked) this.logger.error(fields, 'run parked: cancel its task, or replay it when the cause is gone');
+    } catch (second) {
+      this.logger.error({ ...fields, err: second }, 'the failure could not be written down; the lease runs out');
+    }
+  }
+
+  private async portsFor(pod: string): Promise<DriverPorts> {
+    return {
+      database: this.database,
+      broker: this.broker,
+      runtime: this.runtime,
+      vault: this.vault,
+      author: this.config.CAPSTAN_COMMIT_AUTHOR,
+      podEnvironment: await this.environmentOf(pod),
+      report: (level, message, fields) => this.logger[level](fields, message),
+      faultPoint: this.faultPoint,
+    };
+  }
+
+  /** The pod's variables, asked once: adapters let a listed few of them through to agents. */
+  private environmentOf(pod: string): Promise<Readonly<Record<string, string>>> {
+    const known = this.environments.get(pod);
+    if (known !== undefined) return known;
+    const asked = this.runtime.exec(pod, { argv: ['env', '-0'], timeoutMs: 10_000 }).then(({ stdout }) => {
+      const pairs = stdout
+        .toString('utf8')
+        .split('\0')
+        .filter((pair) => pair.includes('='));
+      return Object.fromEntries(
+        pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+      );
+    });
+    const entry = asked.catch(() => {
+      this.environments.delete(pod);
+      return {};
+    });
+    this.environments.set(pod, entry);
+    return entry;
+  }
+}

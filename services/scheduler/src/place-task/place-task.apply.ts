@@ -1,0 +1,107 @@
+import { DEFAULT_LIMITS, branchName, shortId, slugify, type Actor, type Id, type RunLimits } from '@capstan/domain';
+import { podProvision, runStart } from '@capstan/events';
+import { Pod, Run, changeTask, newId, type Database, type Repository, type Task, type Tx } from '@capstan/database';
+import { decidePlacements, type Placement } from './place-task.decide.js';
+import { readPlacement, type PlaceWorld } from './place-task.snapshot.js';
+
+const SCHEDULER: Actor = { kind: 'service', id: 'scheduler' };
+
+/** One placing pass: snapshot, decide and apply in one transaction under the placement lock. Answers how many were placed. */
+export async function placeTasks(database: Database, globalLimit: number): Promise<number> {
+  return database.transaction(async (tx) => {
+    const world = await readPlacement(tx, globalLimit);
+    if (world === null) return 0;
+    const placements = decidePlacements(world.snapshot);
+    const made = new Map<string, Id>();
+    let placed = 0;
+    for (const placement of placements) {
+      const task = world.tasks.get(placement.taskId)!;
+      const repository = world.repositories.get(task.repositoryId)!;
+      const podId = await podFor(tx, world, repository, placement, made);
+      if (await placeOne(tx, task, repository, placement, podId)) placed += 1;
+    }
+    return placed;
+  });
+}
+
+async function podFor(
+  tx: Tx,
+  world: PlaceWorld,
+  repository: Repository,
+  placement: Placement,
+  made: Map<string, Id>,
+): Promise<Id> {
+  if (placement.pod === 'existing') return placement.podId;
+  const key = `${repository.id}/${placement.ordinal}`;
+  const known = made.get(key);
+  if (known !== undefined) return known;
+  const id = newId();
+  await tx.insert(Pod, {
+    id,
+    workspaceId: repository.workspaceId,
+    repositoryId: repository.id,
+    name: `capstan-${slugify(repository.fullName.split('/').at(-1)!, 20)}-${placement.ordinal}-${shortId(id)}`,
+    ordinal: placement.ordinal,
+    state: 'provisioning',
+    capacity: repository.maxAgentsPerPod,
+  });
+  await tx.emit(podProvision, { workspaceId: repository.workspaceId, podId: id, repositoryId: repository.id });
+  made.set(key, id);
+  return id;
+}
+
+async function placeOne(tx: Tx, task: Task, repository: Repository, placement: Placement, podId: Id): Promise<boolean> {
+  const runId = newId();
+  const branch = task.branch ?? branchName(task.id, task.title, task.generation);
+  const ready = placement.pod === 'existing' && placement.ready;
+  const state = await changeTask(tx, {
+    task,
+    transition: 'place',
+    patch: {
+      branch,
+      currentRunId: runId,
+      lastPodId: podId,
+      runCount: task.runCount + 1,
+      waiting: ready ? null : { code: 'pod_provisioning', detail: 'The pod is being made', position: null },
+      attention: null,
+      notBefore: null,
+      startedAt: task.startedAt ?? new Date(),
+    },
+    cause: ready
+      ? `Placed on a ready pod, slot ${placement.slot}`
+      : `Placed on a pod that is being made, slot ${placement.slot}`,
+    actor: SCHEDULER,
+  });
+  if (state === 'stale') return false;
+  await tx.insert(Run, {
+    id: runId,
+    workspaceId: task.workspaceId,
+    repositoryId: repository.id,
+    taskId: task.id,
+    number: task.runCount + 1,
+    generation: task.generation,
+    reason: task.runReason,
+    note: task.runNote,
+    state: 'placed',
+    podId,
+    slot: placement.slot,
+    agent: repository.agent as never,
+    limits: limitsOf(task, repository),
+    branch,
+    baseBranch: task.baseBranch,
+    traceparent: task.traceparent,
+  });
+  if (ready) await tx.emit(runStart, { workspaceId: task.workspaceId, taskId: task.id, runId });
+  return true;
+}
+
+function limitsOf(task: Task, repository: Repository): RunLimits {
+  return {
+    ...DEFAULT_LIMITS,
+    maxRunMinutes: repository.maxRunMinutes,
+    maxCostUsd: Number(repository.maxCostUsd),
+    maxTurns: repository.maxTurns,
+    stallMinutes: repository.stallMinutes,
+    ...task.limits,
+  };
+}
