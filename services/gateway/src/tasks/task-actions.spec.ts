@@ -1,0 +1,35 @@
+import { TASK_STATES, type TaskState } from '@capstan/domain';
+import { actionsOf } from './task-actions.js';
+
+const allowed = (state: TaskState, over: Partial<Parameters<typeof actionsOf>[0]> = {}) =>
+  actionsOf({ state, intent: null, backingOff: false, pullRequest: false, ...over })
+    .filter((action) => action.allowed)
+    .map(({ kind }) => kind);
+
+describe('actionsOf', () => {
+  it.each<[TaskState, string[]]>([
+    ['waiting', ['cancel']],
+    ['queued', ['cancel']],
+    ['provisioning', ['cancel', 'force_restart', 'force_redo']],
+    ['running', ['cancel', 'force_restart', 'force_redo']],
+    ['pr_opened', ['cancel', 'force_restart', 'force_redo']],
+    ['needs_attention', ['cancel', 'retry', 'force_restart', 'force_redo']],
+    ['failed', ['retry', 'force_restart', 'force_redo']],
+    ['cancelled', ['retry', 'force_restart', 'force_redo']],
+    ['completed', ['force_redo']],
+  ])('of a %s task', (state, kinds) => {
+    expect(allowed(state)).toEqual(kinds);
+    expect(allowed(state, { pullRequest: true })).toEqual([...kinds, 'check_now']);
+  });
+
+  it('let a back-off be cut short, and nothing be asked twice', () => {
+    expect(allowed('queued', { backingOff: true })).toEqual(['cancel', 'retry']);
+    expect(allowed('running', { intent: 'cancel' })).toEqual(['force_restart', 'force_redo']);
+  });
+
+  it('give a reason for every refusal', () => {
+    for (const state of TASK_STATES)
+      for (const { allowed: may, reason } of actionsOf({ state, intent: null, backingOff: false, pullRequest: false }))
+        expect(may ? reason === null : (reason?.length ?? 0) > 10).toBe(true);
+  });
+});

@@ -1,0 +1,108 @@
+import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import type { z } from 'zod';
+import type { TaskRequest } from '@capstan/api';
+import { UserError, type Id, type TaskRequestKind } from '@capstan/domain';
+import { Database, requestOfTask, type TaskRequest as TaskRequestRow, type Tx } from '@capstan/database';
+import { taskAnswered, type PayloadOf } from '@capstan/events';
+import { actorOf, Reply, type Caller } from '../http/ask.js';
+import { instant } from '../http/time.js';
+import { EventTail } from '../live/event-tail.js';
+import { findTaskId } from './tasks.reader.js';
+
+type Answer = z.infer<typeof TaskRequest>;
+
+/** How long a client waits for the scheduler's answer. */
+const WAIT_MS = 2_000;
+/** The row is looked at this often, whether an event came or not. */
+const LOOK_EVERY_MS = 250;
+
+/** What people ask of tasks: written down as rows that the scheduler answers. */
+@Injectable()
+export class TaskRequests implements OnModuleInit, OnModuleDestroy {
+  private readonly waiting = new Map<Id, () => void>();
+  private forget: (() => void) | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly events: EventTail,
+  ) {}
+
+  onModuleInit(): void {
+    this.forget = this.events.on((event, payload) => {
+      if (event.name === taskAnswered.name) this.waiting.get((payload as PayloadOf<typeof taskAnswered>).requestId)?.();
+    });
+  }
+
+  onModuleDestroy(): void {
+    this.forget?.();
+    for (const wake of this.waiting.values()) wake();
+  }
+
+  /**
+   * Asks something of a task and waits up to two seconds for the answer.
+   * @param task its id or short id.
+   * @returns 200 with the answer, or 202 with the request's address while it stands unanswered.
+   * @throws UserError 409 with the scheduler's code when it refuses, 404 `task_not_found`.
+   */
+  async ask(
+    caller: Caller,
+    task: string,
+    kind: TaskRequestKind,
+    args: Readonly<Record<string, unknown>> = {},
+  ): Promise<Reply<Answer>> {
+    const { workspaceId } = caller;
+    const { id } = await this.database.transaction(
+      async (tx) => {
+        const taskId = await findTaskId(tx, workspaceId, task);
+        return requestOfTask(tx, { workspaceId, taskId, kind, arguments: args, actor: actorOf(caller) });
+      },
+      { workspaceId },
+    );
+    const request = await this.answered(workspaceId, id);
+    if (request.answer === null)
+      return new Reply(request, { status: 202, headers: { location: `/api/requests/${id}` } });
+    if (!request.answer.applied) throw new UserError(request.answer.detail, { code: request.answer.code, status: 409 });
+    return new Reply(request);
+  }
+
+  private async answered(workspaceId: Id, id: Id): Promise<Answer> {
+    const end = performance.now() + WAIT_MS;
+    for (;;) {
+      // Before the row is read, so that no answer falls between the look and the wait.
+      const woken = new Promise<void>((resolve) => this.waiting.set(id, resolve));
+      const request = await this.database.transaction((tx) => readRequest(tx, workspaceId, id), { workspaceId });
+      const leftMs = end - performance.now();
+      if (request.answer !== null || leftMs <= 0) {
+        this.waiting.delete(id);
+        return request;
+      }
+      let timer: NodeJS.Timeout | undefined;
+      const tick = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.min(LOOK_EVERY_MS, leftMs))));
+      await Promise.race([woken, tick]);
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** @throws UserError 404 `request_not_found`. */
+export async function readRequest(tx: Tx, workspaceId: Id, id: Id): Promise<Answer> {
+  const [row] = await tx.query<TaskRequestRow>('select * from task_request where workspace_id = $1 and id = $2', [
+    workspaceId,
+    id,
+  ]);
+  if (row === undefined)
+    throw new UserError(`No request ${id} in this workspace`, {
+      code: 'request_not_found',
+      status: 404,
+      field: 'requestId',
+    });
+  const { taskId, kind, createdAt, answeredAt, answer } = row;
+  return {
+    id,
+    taskId,
+    kind,
+    createdAt: instant(createdAt),
+    answeredAt: instant(answeredAt),
+    answer: answer === null ? null : { applied: answer.applied, code: answer.code, detail: answer.detail },
+  };
+}
