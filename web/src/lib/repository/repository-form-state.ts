@@ -1,0 +1,95 @@
+import { figure, joinCommand, onlySet, splitCommand } from '#lib/forms/validate.ts';
+import type { CreateRepositoryBody, PatchRepositoryBody, Repository } from '#lib/api/types.ts';
+
+/** What the form holds, as a person types it. */
+export interface RepositoryDraft {
+  fullName: string;
+  apiUrl: string;
+  token: string;
+  webhookSecret: string;
+  label: string;
+  agent: string;
+  command: string;
+  output: 'text' | 'ndjson';
+  promptVia: 'stdin' | 'file';
+  instructions: string;
+  maxConcurrentTasks: number | null;
+  maxAgentsPerPod: number | null;
+  maxPodInstances: number | null;
+  requiredApprovals: number | null;
+  mergeMethod: Repository['mergeMethod'];
+  autoMerge: boolean;
+  mergeWithoutChecks: boolean;
+  allowWorkflowChanges: boolean;
+  limits: Partial<Record<keyof Repository['limits'], number | null>>;
+}
+
+export function draftOf(repository: Repository | null): RepositoryDraft {
+  return {
+    fullName: repository?.fullName ?? '',
+    apiUrl: repository?.apiUrl ?? 'https://api.github.com',
+    token: '',
+    webhookSecret: '',
+    label: 'capstan',
+    agent: repository?.agent.agent ?? 'command',
+    command: joinCommand(repository?.agent.argv ?? []),
+    output: repository?.agent.output ?? 'text',
+    promptVia: repository?.agent.promptVia ?? 'stdin',
+    instructions: repository?.instructions ?? '',
+    maxConcurrentTasks: repository?.maxConcurrentTasks ?? null,
+    maxAgentsPerPod: repository?.maxAgentsPerPod ?? null,
+    maxPodInstances: repository?.maxPodInstances ?? null,
+    requiredApprovals: repository?.requiredApprovals ?? null,
+    mergeMethod: repository?.mergeMethod ?? 'squash',
+    autoMerge: repository?.autoMerge ?? true,
+    mergeWithoutChecks: repository?.mergeWithoutChecks ?? false,
+    allowWorkflowChanges: repository?.allowWorkflowChanges ?? false,
+    limits: { ...repository?.limits },
+  };
+}
+
+function settingsOf(draft: RepositoryDraft, before: Repository | null) {
+  const argv = splitCommand(draft.command);
+  return {
+    agent: {
+      ...before?.agent,
+      agent: draft.agent,
+      ...(argv.length > 0 || draft.agent === 'command' ? { argv } : {}),
+      output: draft.output,
+      promptVia: draft.promptVia,
+    },
+    instructions: draft.instructions,
+    mergeMethod: draft.mergeMethod,
+    autoMerge: draft.autoMerge,
+    mergeWithoutChecks: draft.mergeWithoutChecks,
+    allowWorkflowChanges: draft.allowWorkflowChanges,
+    ...onlySet({
+      maxConcurrentTasks: figure(draft.maxConcurrentTasks),
+      maxAgentsPerPod: figure(draft.maxAgentsPerPod),
+      maxPodInstances: figure(draft.maxPodInstances),
+      requiredApprovals: figure(draft.requiredApprovals),
+      limits: onlySet({
+        maxRunMinutes: figure(draft.limits.maxRunMinutes),
+        maxCostUsd: figure(draft.limits.maxCostUsd),
+        maxTurns: figure(draft.limits.maxTurns),
+        stallMinutes: figure(draft.limits.stallMinutes),
+      }),
+    }),
+  };
+}
+
+export function creation(draft: RepositoryDraft): CreateRepositoryBody {
+  return {
+    fullName: draft.fullName.trim(),
+    apiUrl: draft.apiUrl.trim(),
+    ...(draft.token === '' ? {} : { token: draft.token }),
+    ...(draft.webhookSecret === '' ? {} : { webhookSecret: draft.webhookSecret }),
+    label: draft.label.trim(),
+    ...settingsOf(draft, null),
+  };
+}
+
+/** The version that was read goes with it: somebody else's later change answers 409. */
+export function change(draft: RepositoryDraft, before: Repository): PatchRepositoryBody {
+  return { version: before.version, ...settingsOf(draft, before) };
+}
