@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ROOT } from '@capstan/test-support';
+
+export interface DemoConfig {
+  /** Stop everything after the merge. */
+  readonly once: boolean;
+  readonly help: boolean;
+  readonly dataDir: string;
+  readonly port: number | null;
+  /** What installing and building took before the demo began, ms. */
+  readonly installMs: number;
+  readonly colour: boolean;
+}
+
+/** The command line or the environment can't be right; the message says why. */
+export class DemoUsageError extends Error {}
+
+/** The demo's command line and environment. @throws DemoUsageError */
+export function demoConfig(argv: readonly string[]): DemoConfig {
+  const values = optionsOf(argv);
+  const port = process.env['CAPSTAN_PORT'] || undefined;
+  if (port !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535))
+    throw new DemoUsageError(`unsupported CAPSTAN_PORT "${port}"; expected a port from 1 to 65535`);
+  return {
+    once: values.once,
+    help: values.help,
+    dataDir: process.env['CAPSTAN_DEMO_DIR'] ?? join(ROOT, '.data', 'demo'),
+    port: port === undefined ? null : Number(port),
+    installMs: Number(process.env['CAPSTAN_INSTALL_MS'] ?? 0),
+    colour: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
+  };
+}
+
+function optionsOf(argv: readonly string[]): { readonly once: boolean; readonly help: boolean } {
+  const options = {
+    once: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false, short: 'h' },
+  } as const;
+  try {
+    return parseArgs({ args: [...argv], options, strict: true }).values;
+  } catch (error) {
+    throw new DemoUsageError(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,69 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, freePorts, plainEnvironment, type System } from '@capstan/test-support';
+
+export interface HostEnd {
+  readonly code: number | null;
+  readonly said: string;
+}
+
+/** A host process of its own beside a system's servers, with the services that it is told. */
+export class LoneHost {
+  private said = '';
+  readonly ended: Promise<HostEnd>;
+  private readonly ready: Promise<void>;
+
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly internalUrl: string,
+  ) {
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.on('data', (chunk: Buffer) => (this.said += chunk.toString()));
+    this.ended = new Promise((resolve) => child.once('close', (code) => resolve({ code, said: this.said })));
+    this.ready = new Promise((resolve, reject) => {
+      child.on('message', (message: { kind?: string }) => message.kind === 'ready' && resolve());
+      void this.ended.then(({ code, said }) =>
+        reject(new Error(`the host ended with ${code}:\n${said.slice(-3_000)}`)),
+      );
+    });
+    this.ready.catch(() => undefined); // whoever waits for it is told
+  }
+
+  /** With the environment that a launcher would give it, and `env` over it. */
+  static async start(system: System, services: string, env: Readonly<Record<string, string>> = {}): Promise<LoneHost> {
+    const { postgres } = system.servers();
+    const secrets = JSON.parse(readFileSync(join(system.dataDir, 'secrets.json'), 'utf8')) as { encryptionKey: string };
+    const nats = system.natsAccess();
+    const port = await freePorts(3);
+    const child = spawn(process.execPath, [join(ROOT, 'services/cli/dist/host.js')], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: {
+        ...plainEnvironment(),
+        CAPSTAN_DATA_DIR: system.dataDir,
+        CAPSTAN_DATABASE_URL: `postgres://capstan:${postgres.password}@127.0.0.1:${postgres.port}/capstan`,
+        CAPSTAN_NATS_URL: `nats://${nats.user}:${nats.pass}@${nats.servers}`,
+        CAPSTAN_ENCRYPTION_KEY: secrets.encryptionKey,
+        CAPSTAN_PORT: String(port),
+        CAPSTAN_WEBHOOKS_PORT: String(port + 1),
+        CAPSTAN_INTERNAL_PORT: String(port + 2),
+        CAPSTAN_SERVICES: services,
+        CAPSTAN_PR_WATCH_INTERVAL_MS: '2000',
+        CAPSTAN_TICKET_POLL_INTERVAL_MS: '2000',
+        ...env,
+      },
+    });
+    return new LoneHost(child, `http://127.0.0.1:${env['CAPSTAN_INTERNAL_PORT'] ?? port + 2}`);
+  }
+
+  /** Resolves when all its services answer; rejects with its words when it ends before. */
+  untilReady(): Promise<void> {
+    return this.ready;
+  }
+
+  async stop(): Promise<HostEnd> {
+    this.child.kill('SIGTERM');
+    return this.ended;
+  }
+}

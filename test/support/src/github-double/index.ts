@@ -1,0 +1,10 @@
+export { runRepositoryChecks } from './ci.js';
+export type { RepositoryChecks, RepositoryChecksOptions } from './ci.js';
+export type { FaultRule } from './faults.js';
+export { startGitHubDouble } from './github-double.js';
+export type { GitHubDouble, GitHubDoubleOptions } from './github-double.js';
+export type { JournalEntry } from './journal.js';
+export type { BranchRules } from './model.js';
+export type { Person } from './person.js';
+export { GitHubProblem } from './problem.js';
+export type { PushEvent } from './world.js';

@@ -1,0 +1,10 @@
+export * from './capstan-process.js';
+export * from './eventually.js';
+export * from './test-database.js';
+export * from './test-nats.js';
+export * from './world.factory.js';
+export * from './github-double/index.js';
+export * from './free-ports.js';
+export { inherited as plainEnvironment } from './inherited.config.js';
+export * from './left-behind.js';
+export * from './system.factory.js';
