@@ -1,6 +1,7 @@
 export * from './backoff.js';
 export * from './effect/effect.js';
 export * from './errors.js';
+export * from './fault/fault-point.js';
 export * from './ids.js';
 export * from './pod/pod.js';
 export * from './pull-request/pull-request.js';

@@ -1,6 +1,6 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { JsMsg } from '@nats-io/jetstream';
-import { Bug, errorText } from '@capstan/domain';
+import { Bug, errorText, type FaultPort } from '@capstan/domain';
 import { MAX_DELIVERIES, type EventDefinition } from '@capstan/events';
 import { lastValueFrom, type Observable } from 'rxjs';
 import { assertHandlers, type FoundHandler } from './boot-check.js';
@@ -41,6 +41,8 @@ export interface JetStreamServerOptions {
   readonly redeliveryDelayMs?: (delayMs: number) => number;
   /** What is in hand at the end may take this long. Default 10 s. ms */
   readonly graceMs?: number;
+  /** Passed before and after each acknowledgement. */
+  readonly faults?: FaultPort;
 }
 
 const DEFAULT_CONCURRENCY = 32;
@@ -145,8 +147,11 @@ export class JetStreamServer extends Server implements CustomTransportStrategy {
   private async deliver(event: EventDefinition, handler: MessageHandler, message: JsMsg): Promise<void> {
     const began = performance.now();
     const { ack, error } = await this.judge(event, handler, message);
+    const { faults } = this.options;
     try {
+      if (ack.kind === 'ack') await faults?.('ack.before');
       await answer(message, this.hastened(ack));
+      if (ack.kind === 'ack') await faults?.('ack.after');
     } catch (fault) {
       // The message comes again; handlers are idempotent.
       this.options.broker.log('debug', `an acknowledgement was lost: ${errorText(fault)}`, { event: event.name });

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agent } from '@capstan/agents';
-import type { RunOutcome } from '@capstan/domain';
+import { noFaults, type FaultPort, type RunOutcome } from '@capstan/domain';
 import {
   Database,
   MAX_ROW_ATTEMPTS,
@@ -111,7 +111,7 @@ const ports = (over: Partial<DriverPorts> = {}): DriverPorts => ({
   author: 'Capstan <capstan@localhost>',
   podEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   report: () => undefined,
-  faultPoint: async () => undefined,
+  faults: noFaults,
   ...over,
 });
 
@@ -301,8 +301,8 @@ describe('driving a run', () => {
     const { run, pod } = await aScene(['sh', '-c', 'echo started >> starts.txt; sleep 0.5']);
     const died = new Error('power cut');
     const first = await driverOf('a', run, {
-      faultPoint: async (name) => {
-        if (name === 'run.after-launch') throw died;
+      faults: (point) => {
+        if (point === 'launch.after') throw died;
       },
     });
     await expect(first.drive()).rejects.toBe(died);
@@ -390,7 +390,7 @@ describe('driving a run', () => {
 });
 
 describe('a runner', () => {
-  const aPool = (slots: number, faultPoint: (name: string) => Promise<void> = async () => undefined) =>
+  const aPool = (slots: number, faults: FaultPort = noFaults) =>
     new RunnerPool(
       database,
       broker,
@@ -398,7 +398,7 @@ describe('a runner', () => {
       runtime,
       { CAPSTAN_WORKER_SLOTS: slots, CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>' } as AgentRunnerConfig,
       openLogger({ format: 'json', level: 'fatal', secrets: [] }),
-      faultPoint,
+      faults,
       { service: 'agent-runner', instance: 'spec' },
       new Metrics(),
     );
@@ -406,8 +406,8 @@ describe('a runner', () => {
   it('drives a run again whose driver failed, and has its place free meanwhile', async () => {
     const { run } = await aScene(['sh', '-c', 'echo done > b.txt']);
     let failures = 1;
-    const pool = aPool(1, async (name) => {
-      if (name === 'run.before-finish' && failures-- > 0) throw new Error('a bug');
+    const pool = aPool(1, (point) => {
+      if (point === 'finish.after' && failures-- > 0) throw new Error('a bug');
     });
     await pool.lease({ takeOver: false });
     expect(pool.free).toBe(0);

@@ -8,7 +8,7 @@ import type { AgentRunnerConfig } from './agent-runner.config.js';
 import { LeaseRunHandler } from './lease-run/lease-run.handler.js';
 import { LeaseRunLoop, RUNNER_CAPACITY } from './lease-run/lease-run.loop.js';
 import { RunnerPool } from './lease-run/runner-pool.js';
-import { FAULT_POINT, RUNTIME } from './tokens.js';
+import { RUNTIME } from './tokens.js';
 
 @Module({
   controllers: [LeaseRunHandler],
@@ -31,7 +31,6 @@ import { FAULT_POINT, RUNTIME } from './tokens.js';
       useFactory: (database: Database, config: AgentRunnerConfig) => new Vault(database, config.CAPSTAN_ENCRYPTION_KEY),
       inject: [Database, CONFIG],
     },
-    { provide: FAULT_POINT, useValue: async () => undefined },
   ],
 })
 export class AgentRunnerModule {}

@@ -1,4 +1,4 @@
-import { TransientError, UserError, type Id } from '@capstan/domain';
+import { TransientError, UserError, type FaultPort, type Id } from '@capstan/domain';
 import type { Database } from '@capstan/database';
 import { SupervisorClient, type Runtime } from '@capstan/runtimes';
 
@@ -22,6 +22,7 @@ export class PodBundles implements BundleSource {
   constructor(
     private readonly database: Database,
     private readonly runtimeNamed: (kind: string) => Runtime,
+    private readonly faults: FaultPort,
   ) {}
 
   async collect(wish: BundleWish): Promise<Buffer> {
@@ -37,11 +38,14 @@ export class PodBundles implements BundleSource {
       [wish.podId, wish.taskId, wish.generation],
     );
     const directory = `worktrees/${wish.taskId}-g${wish.generation}`;
-    return new SupervisorClient(this.runtimeNamed(pod.runtime), pod.name).collect(wish.runId, {
+    await this.faults('collect.before');
+    const bundle = await new SupervisorClient(this.runtimeNamed(pod.runtime), pod.name).collect(wish.runId, {
       worktree: worktree?.path ?? `${directory}/tree`,
       home: worktree?.home ?? `${directory}/home`,
       base: wish.base,
       branch: wish.branch,
     });
+    await this.faults('collect.after');
+    return bundle;
   }
 }

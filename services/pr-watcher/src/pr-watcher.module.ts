@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Inject, Injectable, Module, type DynamicModule, type OnModuleDestroy } from '@nestjs/common';
 import type { Database } from '@capstan/database';
-import { UserError } from '@capstan/domain';
+import { UserError, type FaultPort } from '@capstan/domain';
 import { createRuntime, type Runtime } from '@capstan/runtimes';
 import {
   DATABASE,
+  FAULTS,
   IDENTITY,
   LOGGER,
   Loops,
@@ -42,16 +43,24 @@ export class PrWatcherModule {
         WatcherEnd,
         {
           provide: Watcher,
-          inject: [DATABASE, LOGGER, IDENTITY, Loops, METRICS],
-          useFactory: (database: Database, logger: Logger, identity: Identity, loops: Loops, metrics: Metrics) =>
+          inject: [DATABASE, LOGGER, IDENTITY, Loops, METRICS, FAULTS],
+          useFactory: (
+            database: Database,
+            logger: Logger,
+            identity: Identity,
+            loops: Loops,
+            metrics: Metrics,
+            faults: FaultPort,
+          ) =>
             new Watcher({
               database,
               vault: new Vault(database, config.encryptionKey),
               logger,
               loops,
               metrics,
+              faults,
               owner: identity.instance,
-              bundles: new PodBundles(database, runtimes(config)),
+              bundles: new PodBundles(database, runtimes(config), faults),
               mirrorsDirectory: mirrorsDirectory(config.dataDirectory),
               gitEnvironment: config.gitEnvironment,
               intervalMs: config.intervalMs,

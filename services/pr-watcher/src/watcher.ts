@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Database } from '@capstan/database';
 import type { Loops, Metrics } from '@capstan/service-kit';
 import { EffectExecutor, type EffectHandler, type Logger, type Loop, type Vault } from '@capstan/service-kit';
-import { TransientError, errorText, type EffectKind } from '@capstan/domain';
+import { TransientError, errorText, noFaults, type EffectKind, type FaultPort } from '@capstan/domain';
 import { ClosePullRequest, CommentPullRequest } from './close/close-pull-request.js';
 import { Follow } from './follow/follow.loop.js';
 import { ForgeAccess } from './forge-access.js';
@@ -21,6 +21,7 @@ export interface WatcherOptions {
   readonly logger: Logger;
   readonly loops: Loops;
   readonly metrics: Metrics;
+  readonly faults?: FaultPort;
   /** Name of this replica. */
   readonly owner: string;
   readonly bundles: BundleSource;
@@ -67,6 +68,7 @@ export class Watcher {
       owner,
       handlers,
       metrics,
+      faults: options.faults ?? noFaults,
       report: (level, message, fields) => logger[level](fields, message),
     });
     const every = (name: string, pass: () => Promise<void>) => loops.every({ name, everyMs: TICK_MS, pass });

@@ -1,7 +1,9 @@
 import { Inject, Injectable, Module, type DynamicModule, type OnModuleDestroy } from '@nestjs/common';
 import type { Database } from '@capstan/database';
+import type { FaultPort } from '@capstan/domain';
 import {
   DATABASE,
+  FAULTS,
   IDENTITY,
   LOGGER,
   Loops,
@@ -37,14 +39,22 @@ export class TicketSyncModule {
         TicketSyncEnd,
         {
           provide: TicketSync,
-          inject: [DATABASE, LOGGER, IDENTITY, Loops, METRICS],
-          useFactory: (database: Database, logger: Logger, identity: Identity, loops: Loops, metrics: Metrics) =>
+          inject: [DATABASE, LOGGER, IDENTITY, Loops, METRICS, FAULTS],
+          useFactory: (
+            database: Database,
+            logger: Logger,
+            identity: Identity,
+            loops: Loops,
+            metrics: Metrics,
+            faults: FaultPort,
+          ) =>
             new TicketSync({
               database,
               vault: new Vault(database, encryptionKey),
               logger,
               loops,
               metrics,
+              faults,
               owner: identity.instance,
               intervalMs,
             }),

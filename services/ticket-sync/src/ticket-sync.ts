@@ -1,5 +1,5 @@
 import type { Database } from '@capstan/database';
-import { TransientError, errorText } from '@capstan/domain';
+import { TransientError, errorText, noFaults, type FaultPort } from '@capstan/domain';
 import { EffectExecutor, type Logger, type Loop, type Loops, type Metrics, type Vault } from '@capstan/service-kit';
 import { CloseTicket, CommentTicket, lookAgain } from './comment/comment-ticket.js';
 import { Import } from './import/import.loop.js';
@@ -12,6 +12,7 @@ export interface TicketSyncOptions {
   readonly logger: Logger;
   readonly loops: Loops;
   readonly metrics: Metrics;
+  readonly faults?: FaultPort;
   /** Name of this replica. */
   readonly owner: string;
   /** Pace of polling a source. ms */
@@ -34,7 +35,7 @@ export class TicketSync {
   private readonly effectLoop: Loop;
   private readonly secondLookLoop: Loop;
 
-  constructor({ database, vault, logger, loops, metrics, owner, intervalMs }: TicketSyncOptions) {
+  constructor({ database, vault, logger, loops, metrics, owner, intervalMs, faults = noFaults }: TicketSyncOptions) {
     this.logger = logger;
     const access = new TrackerAccess(database, vault);
     const comments = new CommentTicket(access);
@@ -46,6 +47,7 @@ export class TicketSync {
       owner,
       handlers: { comment_ticket: comments, close_ticket: new CloseTicket(access) },
       metrics,
+      faults,
       report: (level, message, fields) => logger[level](fields, message),
     });
     this.reportLoop = loops.every({ name: 'report', everyMs: REPORT_MS, pass: () => report.run(LIMIT) });

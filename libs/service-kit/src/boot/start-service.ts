@@ -17,7 +17,18 @@ import { Loops } from '../resync/loops.js';
 import type { Logger } from '../telemetry/logger.js';
 import { inSpan } from '../telemetry/tracing.js';
 import { NestLog } from './nest-log.js';
-import { BROKER, CONFIG, DATABASE, HEALTH, IDENTITY, LOGGER, METRICS, ON_EXHAUSTED, type Identity } from './tokens.js';
+import {
+  BROKER,
+  CONFIG,
+  DATABASE,
+  FAULTS,
+  HEALTH,
+  IDENTITY,
+  LOGGER,
+  METRICS,
+  ON_EXHAUSTED,
+  type Identity,
+} from './tokens.js';
 
 export interface HttpOptions {
   readonly port: number;
@@ -85,6 +96,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     broker: host.broker,
     service: name,
     consumes: options.consumes,
+    faults: host.faults,
     ...messaging(app, host, logger),
   });
   try {
@@ -113,6 +125,7 @@ function rootModule({ module, config, host }: ServiceOptions, logger: Logger, lo
     { provide: CONFIG, useValue: config },
     { provide: METRICS, useValue: host.metrics },
     { provide: HEALTH, useValue: host.health },
+    { provide: FAULTS, useValue: host.faults },
     { provide: IDENTITY, useValue: identity },
     { provide: Loops, useValue: loops },
   ];

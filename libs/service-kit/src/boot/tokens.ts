@@ -7,6 +7,8 @@ export const LOGGER = Symbol.for('capstan.logger');
 export const CONFIG = Symbol.for('capstan.config');
 export const METRICS = Symbol.for('capstan.metrics');
 export const HEALTH = Symbol.for('capstan.health');
+/** The host's `FaultPort`. */
+export const FAULTS = Symbol.for('capstan.faults');
 /** `{ service, instance }`: the name of this replica, for leases and workers. */
 export const IDENTITY = Symbol.for('capstan.identity');
 /**

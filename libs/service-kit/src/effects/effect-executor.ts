@@ -5,8 +5,10 @@ import {
   backoffMs,
   errorAdvice,
   errorText,
+  noFaults,
   EFFECT_TIMEOUT_MS,
   type EffectKind,
+  type FaultPort,
   type Id,
 } from '@capstan/domain';
 import {
@@ -53,8 +55,7 @@ export interface EffectExecutorOptions {
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
   /** Where tries are counted. */
   readonly metrics?: Metrics;
-  /** Fault points of the crash suite; empty in production. */
-  readonly faultPoint?: (name: string) => Promise<void>;
+  readonly faults?: FaultPort;
 }
 
 const BACKOFF = { baseMs: 1_000, maxMs: 120_000 };
@@ -77,18 +78,20 @@ export class EffectExecutor {
 
   /** Executes due effects until none is left (or the one named). Wakes and resync both call this. */
   async run(effectId?: Id): Promise<void> {
-    const { database, executor, owner, concurrency = 8 } = this.options;
+    const { database, executor, owner, concurrency = 8, faults = noFaults } = this.options;
     while (!this.stopping) {
       const free = concurrency - this.atWork.size;
       if (free <= 0) {
         await Promise.race(this.atWork);
         continue;
       }
+      await faults('claim.before');
       const claimed = await claimEffects(database, executor, owner, {
         limit: free,
         ...(effectId === undefined ? {} : { effectId }),
       });
       if (claimed.length === 0) break;
+      await faults('claim.after');
       for (const claim of claimed) {
         const work = this.execute(claim).finally(() => this.atWork.delete(work));
         this.atWork.add(work);
@@ -113,25 +116,25 @@ export class EffectExecutor {
 
   private async carryOut(claim: ClaimedEffect, span: Span): Promise<void> {
     const { effect } = claim;
-    const fault = this.options.faultPoint ?? (async () => undefined);
+    const { faults = noFaults } = this.options;
     let sent = false;
     try {
       const handler = this.options.handlers[effect.kind];
       if (handler === undefined) throw new Bug(`${this.options.executor} has no handler for ${effect.kind}`);
-      await fault('effect.before-look');
+      await faults('look.before');
       let outcome = await handler.look(effect, AbortSignal.timeout(EFFECT_TIMEOUT_MS));
+      await faults('look.after');
       if (outcome === null) {
         const beforeWrite = (): void => {
           if (performance.now() + EFFECT_TIMEOUT_MS > claim.deadline)
             throw new TransientError('The claim ran out before the request could leave', { code: 'effect_deadline' });
           sent = true;
         };
-        await fault('effect.before-act');
+        await faults('act.before');
         outcome = await handler.act(effect, { signal: AbortSignal.timeout(EFFECT_TIMEOUT_MS), beforeWrite });
+        await faults('act.after');
       }
-      await fault('effect.before-record');
       await this.settle(effect, handler, outcome);
-      await fault('effect.after-record');
     } catch (error) {
       span.setStatus({ code: SpanStatusCode.ERROR, message: errorText(error) });
       await this.giveBack(claim, error, sent);
@@ -139,7 +142,7 @@ export class EffectExecutor {
   }
 
   private async settle(effect: Effect, handler: EffectHandler, outcome: EffectOutcome): Promise<void> {
-    await this.options.database.transaction(async (tx) => {
+    await this.options.database.commit('record', async (tx) => {
       const state = await settleEffect(tx, effect, { ...outcome, state: outcome.kind });
       if (state === 'applied') await handler.record?.(tx, effect, outcome);
     });

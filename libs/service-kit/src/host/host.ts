@@ -1,5 +1,5 @@
 import type { Database } from '@capstan/database';
-import { isSymptomCode } from '@capstan/domain';
+import { isSymptomCode, noFaults, type FaultPort } from '@capstan/domain';
 import { connectBroker, type Broker } from '@capstan/jetstream';
 import type { z } from 'zod';
 import type { RunningService } from '../boot/start-service.js';
@@ -32,6 +32,8 @@ export interface HostOptions {
   readonly write?: (line: string) => void;
   /** Gives up waiting. */
   readonly signal?: AbortSignal;
+  /** Told of each passage of a fault point. Default: nobody listens. */
+  readonly faults?: FaultPort;
 }
 
 /** One process: a pool, a connection to NATS and a port for health and metrics, shared by its services. */
@@ -45,6 +47,7 @@ export interface Host {
   readonly metrics: Metrics;
   /** Of health and metrics. */
   readonly internalUrl: string;
+  readonly faults: FaultPort;
   readonly services: readonly RunningService[];
   /** Starts one more service. What it throws has left nothing of it behind. */
   start(main: ServiceMain): Promise<RunningService>;
@@ -58,7 +61,7 @@ export interface Host {
  * @throws ConfigError; UserError for a server that can't be used (too old, refused).
  */
 export async function openHost(options: HostOptions): Promise<Host> {
-  const { env, services = [], signal } = options;
+  const { env, services = [], signal, faults = noFaults } = options;
   assertConfigs([baseConfig, ...services.map(({ config }) => config)], env);
   const config = loadConfig(baseConfig, env);
   const closers: (() => Promise<void> | void)[] = [];
@@ -93,8 +96,19 @@ export async function openHost(options: HostOptions): Promise<Host> {
     });
     closers.push(() => internal.close());
     logger.info({ url: internal.url }, 'health and metrics are up');
-    const { database, broker } = await openBackends({ config, logger, health, metrics, signal, closers });
-    return hostOf({ env, config, logger, database, broker, health, metrics, internalUrl: internal.url }, closeAll);
+    const { database, broker } = await openBackends({
+      config,
+      logger,
+      health,
+      metrics,
+      signal,
+      faults,
+      closers,
+    });
+    return hostOf(
+      { env, config, logger, database, broker, health, metrics, internalUrl: internal.url, faults },
+      closeAll,
+    );
   } catch (error) {
     await closeAll();
     throw error;
@@ -114,10 +128,11 @@ interface Backends {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly signal: AbortSignal | undefined;
+  readonly faults: FaultPort;
   readonly closers: (() => Promise<void> | void)[];
 }
 
-async function openBackends({ config, logger, health, metrics, signal, closers }: Backends) {
+async function openBackends({ config, logger, health, metrics, signal, faults, closers }: Backends) {
   const waiting: { fault: CheckFault } = { fault: { code: 'starting', reason: 'it is being started' } };
   const starting = health.add('start', () => waiting.fault);
   const wait = <T>(what: string, attempt: () => Promise<T>) =>
@@ -135,7 +150,7 @@ async function openBackends({ config, logger, health, metrics, signal, closers }
       },
       attempt,
     );
-  const database = await wait('Postgres', () => openDatabase(config));
+  const database = await wait('Postgres', () => openDatabase(config, faults));
   closers.push(() => database.close());
   await wait('the database schema', () => requireSchema(database));
   const broker = await wait('NATS', () =>
@@ -148,7 +163,7 @@ async function openBackends({ config, logger, health, metrics, signal, closers }
     }),
   );
   closers.push(() => broker.close());
-  const relay = Relay.start({ database, broker, logger, metrics });
+  const relay = Relay.start({ database, broker, logger, metrics, faults });
   closers.push(() => relay.close());
   addChecks(health, metrics, database, broker);
   starting();

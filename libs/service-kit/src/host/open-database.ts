@@ -1,5 +1,5 @@
 import { Database, LATEST_MIGRATION, checkServerVersion, schemaVersion } from '@capstan/database';
-import { TransientError, UserError } from '@capstan/domain';
+import { TransientError, UserError, type FaultPort } from '@capstan/domain';
 import type { BaseConfig } from '../config/base.js';
 import { traceparentOrNew } from '../telemetry/tracing.js';
 
@@ -7,13 +7,14 @@ import { traceparentOrNew } from '../telemetry/tracing.js';
  * Opens the pool and checks what is behind it.
  * @throws TransientError while Postgres isn't there; UserError `postgres_too_old`, `postgres_refused`.
  */
-export async function openDatabase(config: BaseConfig): Promise<Database> {
+export async function openDatabase(config: BaseConfig, faults: FaultPort): Promise<Database> {
   let database: Database;
   try {
     database = await Database.open({
       url: config.CAPSTAN_DATABASE_URL,
       poolSize: config.CAPSTAN_DATABASE_POOL_SIZE,
       traceparent: traceparentOrNew,
+      faults,
     });
   } catch (error) {
     throw refusal(error);

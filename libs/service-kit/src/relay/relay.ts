@@ -1,5 +1,5 @@
 import { claimOutbox, deleteOutbox, outboxBacklog, type Database, type OutboxRow } from '@capstan/database';
-import { errorText } from '@capstan/domain';
+import { errorText, type FaultPort } from '@capstan/domain';
 import type { Broker } from '@capstan/jetstream';
 import { coalesce } from '../resync/coalesce.js';
 import { everyLoop, type Loop } from '../resync/resync.js';
@@ -11,6 +11,7 @@ export interface RelayOptions {
   readonly broker: Broker;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly faults?: FaultPort;
 }
 
 /** A committed row that is older than this was left by a process that died, or by an outage. ms */
@@ -107,8 +108,11 @@ export class Relay {
   }
 
   private async send(row: OutboxRow): Promise<void> {
+    const { broker, faults } = this.options;
     try {
-      await this.options.broker.publishRaw(row);
+      await faults?.('publish.before');
+      await broker.publishRaw(row);
+      await faults?.('publish.after');
     } catch (error) {
       // The row stays: the sweep takes it again.
       this.options.logger.debug({ event: row.event }, `an event waits in the outbox: ${errorText(error)}`);

@@ -19,7 +19,7 @@ export async function recordStarted(
   },
 ): Promise<'applied' | 'fenced'> {
   const { process, deadlineAt, worktree, prepared } = started;
-  return database.transaction(async (tx) => {
+  return database.commit('start', async (tx) => {
     const [row] = await tx.query<Run>(
       `update run set state = 'running', process = $3, launched_at = coalesce(launched_at, clock_timestamp()), deadline_at = $4,
               base_sha = coalesce($5, base_sha), head_sha = coalesce($6, head_sha), version = version + 1
@@ -39,7 +39,7 @@ export async function recordStarted(
 
 /** The run is judged: any state → finished. The slot is free with this commit. */
 export async function recordFinished(database: Database, run: Run, outcome: RunOutcome): Promise<'applied' | 'fenced'> {
-  return database.transaction(async (tx) => {
+  return database.commit('judge', async (tx) => {
     const [row] = await tx.query<Run>(
       `update run set state = 'finished', outcome = $3, head_sha = coalesce($4, head_sha), finished_at = clock_timestamp(),
               owner = null, lease_expires_at = null, version = version + 1

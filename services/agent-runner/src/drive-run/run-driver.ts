@@ -3,6 +3,7 @@ import {
   UserError,
   backoffMs,
   errorText,
+  type FaultPort,
   type RunExit,
   type RunOutcome,
   type StartAnswer,
@@ -39,8 +40,7 @@ export interface DriverPorts {
   readonly author: string;
   readonly podEnvironment: Readonly<Record<string, string | undefined>>;
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
-  /** Fault points of the crash suite; empty in production. */
-  readonly faultPoint: (name: string) => Promise<void>;
+  readonly faults: FaultPort;
 }
 
 const RETRY = { baseMs: 200, maxMs: 3_000 };
@@ -85,13 +85,7 @@ export class RunDriver {
     this.agent = agent(run.agent.agent);
     this.supervisor = new SupervisorClient(ports.runtime, world.pod.name);
     this.directories = directoriesOf(ports.runtime.root(world.pod.name), run);
-    this.writer = new LogWriter({
-      database: ports.database,
-      broker: ports.broker,
-      agent: this.agent,
-      run,
-      signal: this.abort.signal,
-    });
+    this.writer = new LogWriter({ ...ports, agent: this.agent, run, signal: this.abort.signal });
   }
 
   /** Reads what it needs. Throws TransientError while Postgres is away. */
@@ -125,7 +119,7 @@ export class RunDriver {
     try {
       const outcome = await this.outcome();
       if (this.abort.signal.aborted) return 'let_go';
-      await this.ports.faultPoint('run.before-finish');
+      await this.ports.faults('finish.after');
       const result = await this.patiently(() => recordFinished(this.ports.database, this.run, outcome));
       this.writer.announceEnd();
       if (result === 'applied') this.log('info', 'run finished', { outcome: outcome.kind, detail: outcome.detail });
@@ -176,9 +170,9 @@ export class RunDriver {
     if (this.wantStop) throw new Ended(STOPPED_BEFORE);
     const deadlineAt = this.deadline();
     const request = await this.settled(async () => this.startRequest(deadlineAt));
-    await this.ports.faultPoint('run.before-launch');
+    await this.ports.faults('launch.before');
     const answer = await this.start(request);
-    await this.ports.faultPoint('run.after-launch');
+    await this.ports.faults('launch.after');
     await this.startedAs(answer, deadlineAt);
     this.log('info', answer.alreadyThere ? 'agent was launched before' : 'agent launched', { pid: answer.process.pid });
   }
@@ -242,12 +236,13 @@ export class RunDriver {
     let since = performance.now();
     for (;;) {
       try {
-        await this.ports.faultPoint('run.before-attach');
+        await this.ports.faults('attach.before');
         const options = { from: this.writer.next, epoch: this.run.epoch, signal: this.abort.signal };
         for await (const items of this.supervisor.attach(this.run.id, options)) {
           failures = 0;
           since = performance.now();
           await this.writer.take(items);
+          await this.ports.faults('attach.after');
         }
         await this.writer.flush();
         if (this.writer.exit !== null) return this.writer.exit;
@@ -277,6 +272,7 @@ export class RunDriver {
   }
 
   private async judge(exit: RunExit): Promise<RunOutcome> {
+    await this.ports.faults('finish.before');
     const base = this.run.baseSha ?? '';
     const judgement = this.agent.judge(this.writer.parseState, exit);
     let finish = null;

@@ -21,7 +21,7 @@ export async function leaseRuns(
   { limit, runId, takeOver }: { readonly limit: number; readonly runId?: Id; readonly takeOver: boolean },
 ): Promise<readonly Run[]> {
   if (limit <= 0) return [];
-  return database.transaction(async (tx) => {
+  return database.commit('lease', async (tx) => {
     const runs = await tx.query<Run>(
       `update run set state = case when state = 'placed' then 'leased' else state end, owner = $1, epoch = epoch + 1,
               lease_expires_at = clock_timestamp() + $2 * interval '1 ms', leased_at = coalesce(leased_at, clock_timestamp()), version = version + 1

@@ -1,12 +1,13 @@
 import { hostname } from 'node:os';
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
-import { LEASE_MS, TransientError, errorText, type Id } from '@capstan/domain';
+import { LEASE_MS, TransientError, errorText, type FaultPort, type Id } from '@capstan/domain';
 import { workerChanged } from '@capstan/events';
 import { Database, type Run } from '@capstan/database';
 import { Broker } from '@capstan/jetstream';
 import type { Runtime } from '@capstan/runtimes';
 import {
   CONFIG,
+  FAULTS,
   IDENTITY,
   LOGGER,
   METRICS,
@@ -19,7 +20,7 @@ import {
 } from '@capstan/service-kit';
 import type { AgentRunnerConfig } from '../agent-runner.config.js';
 import { RunDriver, type DriverPorts } from '../drive-run/run-driver.js';
-import { FAULT_POINT, RUNTIME, type FaultPoint } from '../tokens.js';
+import { RUNTIME } from '../tokens.js';
 import { tellStalled } from './stalled-runs.js';
 import { beat, failRun, forgetWorker, leaseRuns, releaseLeases, renewLeases } from './lease-run.apply.js';
 
@@ -67,7 +68,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
     @Inject(RUNTIME) private readonly runtime: Runtime,
     @Inject(CONFIG) private readonly config: AgentRunnerConfig,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(FAULT_POINT) private readonly faultPoint: FaultPoint,
+    @Inject(FAULTS) private readonly faults: FaultPort,
     @Inject(IDENTITY) identity: Identity,
     @Inject(METRICS) metrics: Metrics,
   ) {
@@ -226,7 +227,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
       author: this.config.CAPSTAN_COMMIT_AUTHOR,
       podEnvironment: await this.environmentOf(pod),
       report: (level, message, fields) => this.logger[level](fields, message),
-      faultPoint: this.faultPoint,
+      faults: this.faults,
     };
   }
 

@@ -1,4 +1,11 @@
-import { TransientError, type AttachItem, type JournalLine, type LogLine, type RunExit } from '@capstan/domain';
+import {
+  TransientError,
+  type AttachItem,
+  type FaultPort,
+  type JournalLine,
+  type LogLine,
+  type RunExit,
+} from '@capstan/domain';
 import { logBatch, logHead } from '@capstan/events';
 import type { AgentAdapter, ParseState, ParsedLine } from '@capstan/agents';
 import type { Database, Run } from '@capstan/database';
@@ -31,6 +38,7 @@ export interface LogWriterOptions {
   readonly agent: AgentAdapter;
   readonly run: Run;
   readonly signal: AbortSignal;
+  readonly faults: FaultPort;
 }
 
 /**
@@ -181,10 +189,12 @@ export class LogWriter {
   }
 
   private async commitWithPatience(batch: LogBatchWrite): Promise<void> {
-    const { database, run, signal } = this.options;
+    const { database, run, signal, faults } = this.options;
     for (;;) {
       try {
+        await faults('log.before');
         if ((await writeLog(database, run, batch)) === 'fenced') throw new FencedError(run.id);
+        await faults('log.after');
         return;
       } catch (error) {
         if (!(error instanceof TransientError) || signal.aborted) throw error;

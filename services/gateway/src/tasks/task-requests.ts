@@ -51,7 +51,8 @@ export class TaskRequests implements OnModuleInit, OnModuleDestroy {
     args: Readonly<Record<string, unknown>> = {},
   ): Promise<Reply<Answer>> {
     const { workspaceId } = caller;
-    const { id } = await this.database.transaction(
+    const { id } = await this.database.commit(
+      'ask',
       async (tx) => {
         const taskId = await findTaskId(tx, workspaceId, task);
         return requestOfTask(tx, { workspaceId, taskId, kind, arguments: args, actor: actorOf(caller) });

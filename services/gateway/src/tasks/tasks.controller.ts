@@ -27,7 +27,8 @@ export class TasksController {
   create({ caller, body, request }: AskOf<typeof routes.createTask>): Promise<Reply<Task>> {
     const { workspaceId } = caller;
     const key = idempotencyKey(request.headers['idempotency-key']);
-    return this.database.transaction(
+    return this.database.commit(
+      'create',
       (tx) =>
         once(tx, { workspaceId, key, request: ['createTask', body] }, 201, async () =>
           readTask(tx, workspaceId, await queueTask(tx, caller, body)),

@@ -117,7 +117,7 @@ async function create(ports: ProvisionPorts, pod: PodRow, deadlineAt: number): P
 }
 
 async function markReady(ports: ProvisionPorts, pod: PodRow, observed: ObservedPod): Promise<boolean> {
-  return ports.database.transaction(async (tx) => {
+  return ports.database.commit('provision', async (tx) => {
     const changed = await change(
       tx,
       pod,

@@ -13,7 +13,7 @@ export async function applyFollow(
   { pullRequest }: FollowSnapshot,
   plan: FollowPlan,
 ): Promise<'applied' | 'stale'> {
-  return database.transaction(async (tx) => {
+  return database.commit('follow', async (tx) => {
     const row = await writeRow(tx, claim, pullRequest, plan);
     if (row === undefined) {
       await releaseClaim(tx, claim);

@@ -17,7 +17,7 @@ export const WATCHER = { kind: 'service', id: 'pr-watcher' } as const;
 
 /** Makes the row of the task's life this run's: state publishing, nothing against it. */
 export async function adopt(database: Database, { run, task }: PublishSnapshot): Promise<'applied' | 'stale'> {
-  return database.transaction(async (tx) => {
+  return database.commit('adopt', async (tx) => {
     const [row] = await tx.query<PullRequest>(
       `insert into pull_request (id, workspace_id, repository_id, task_id, run_id, generation, branch, base_branch, title, state, decision)
        values ($1,$2,$3,$4,$5,$6,$7,$8,$9,'publishing','Checking the work')
@@ -49,7 +49,7 @@ export async function adopt(database: Database, { run, task }: PublishSnapshot):
 
 /** The commits passed the checks: asks for the push. */
 export async function requestPush(database: Database, run: Run, pullRequestId: Id): Promise<void> {
-  await database.transaction(async (tx) => {
+  await database.commit('request', async (tx) => {
     await requestEffect(tx, {
       workspaceId: run.workspaceId,
       taskId: run.taskId,

@@ -77,7 +77,7 @@ export class Publish {
       case 'adopt':
         return (await adopt(database, snapshot)) === 'applied' ? 'again' : 'rest';
       case 'open':
-        await database.transaction((tx) => requestOpen(tx, pullRequest!, run.traceparent));
+        await database.commit('request', (tx) => requestOpen(tx, pullRequest!, run.traceparent));
         return 'rest';
       case 'refuse':
         await database.transaction((tx) => refusePublish(tx, pullRequest!.id, run.id, step.refusal));

@@ -22,7 +22,7 @@ export async function advanceTask(
 ): Promise<readonly AdvanceResult[]> {
   const results: AdvanceResult[] = [];
   while (results.length < MAX_STEPS) {
-    const result = await database.transaction((tx) => advanceOnce(tx, taskId, random()));
+    const result = await database.commit('advance', (tx) => advanceOnce(tx, taskId, random()));
     results.push(result);
     // Somebody moved it meanwhile: what was to be done is looked for again in the world as it is now.
     if (result.kind === 'none') break;

@@ -44,7 +44,7 @@ export async function answerRequest(database: Database, requestId: Id): Promise<
 }
 
 async function carry(database: Database, requestId: Id): Promise<'applied' | 'refused' | 'stale'> {
-  return database.transaction(async (tx) => {
+  return database.commit('answer', async (tx) => {
     const world = await read(tx, requestId);
     if (world === null) return 'stale';
     const plan = decideAnswer(world.snapshot);

@@ -8,7 +8,7 @@ const SCHEDULER: Actor = { kind: 'service', id: 'scheduler' };
 
 /** One placing pass: snapshot, decide and apply in one transaction under the placement lock. Answers how many were placed. */
 export async function placeTasks(database: Database, globalLimit: number): Promise<number> {
-  return database.transaction(async (tx) => {
+  return database.commit('place', async (tx) => {
     const world = await readPlacement(tx, globalLimit);
     if (world === null) return 0;
     const placements = decidePlacements(world.snapshot);

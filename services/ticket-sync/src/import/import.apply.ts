@@ -17,7 +17,7 @@ export async function applyImport(
   ticket: RemoteTicket,
   { comments, traceparent }: { readonly comments: readonly TicketCommentJson[]; readonly traceparent: string | null },
 ): Promise<'applied' | 'stale'> {
-  return database.transaction(async (tx) => {
+  return database.commit('import', async (tx) => {
     const id = newId();
     const inserted = await tx.query(
       `insert into ticket (id, workspace_id, source_id, key, url, title, body, author, opened_at, state, comments)

@@ -12,7 +12,7 @@ export async function applyReport(
 ): Promise<'applied' | 'stale'> {
   const { ticketId, task, reported } = snapshot;
   const what = step.kind === 'close' ? 'closed' : step.what;
-  return database.transaction(async (tx) => {
+  return database.commit('report', async (tx) => {
     const [ticket] = await tx.query<{ workspaceId: string }>(
       `update ticket set reported = array_append(reported, $2) where id = $1 and reported = $3::text[] returning workspace_id`,
       [ticketId, what, reported],

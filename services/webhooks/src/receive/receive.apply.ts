@@ -13,7 +13,7 @@ export async function storeDelivery(
   { workspaceId, remoteId, event }: { readonly workspaceId: Id; readonly remoteId: string; readonly event: string },
 ): Promise<'applied' | 'stale'> {
   const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => KEPT.test(name)));
-  return database.transaction(async (tx) => {
+  return database.commit('store', async (tx) => {
     const id = newId();
     const rows = await tx.query(
       `insert into delivery (id, workspace_id, repository_id, forge, remote_id, event, headers, body)
