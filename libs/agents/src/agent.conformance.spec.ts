@@ -32,7 +32,9 @@ const anyExit: fc.Arbitrary<RunExit> = fc.record(
   {
     code: fc.option(fc.integer({ min: 0, max: 255 })),
     signal: fc.option(fc.constantFrom('SIGTERM', 'SIGKILL')),
-    ended: fc.constantFrom('deadline' as const, 'log_limit' as const, 'stopped' as const, 'start_failed' as const),
+    ended: fc.constantFrom<NonNullable<RunExit['ended']>>(
+      ...(['deadline', 'log_limit', 'cost_limit', 'turn_limit', 'stopped', 'start_failed'] as const),
+    ),
     message: fc.string(),
   },
   { requiredKeys: ['code', 'signal'] },

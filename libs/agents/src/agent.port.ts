@@ -11,6 +11,8 @@ export interface AgentSettings {
   readonly promptVia?: 'stdin' | 'file';
   /** `command` only: how its output is read. Default `text`. */
   readonly output?: 'text' | 'ndjson';
+  /** `command` only: `ndjson` keeps its stdin open and sends it messages and interrupts there. Default `none`. */
+  readonly input?: 'none' | 'ndjson';
   /** Further non-secret variables of the agent. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -37,8 +39,19 @@ export interface AgentCommand {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** Stdin stays open after that, for what {@link Steering} encodes. */
+  readonly keepStdinOpen?: boolean;
   /** Files to write before the start; path → text. */
   readonly files?: Readonly<Record<string, string>>;
+}
+
+/**
+ * How people reach an agent that is at work: lines for its stdin, without the line end. Null where it can't be reached
+ * so. `signal`: a SIGINT ends its turn and leaves it alive.
+ */
+export interface Steering {
+  readonly message: ((id: string, text: string) => string) | null;
+  readonly interrupt: ((id: string) => string) | 'signal' | null;
 }
 
 export interface ParsedLine {
@@ -51,6 +64,8 @@ export interface ParsedLine {
 export interface ParseState {
   readonly usage?: Usage;
   readonly session?: string;
+  /** Turns that the agent has taken in this run, where it tells; Capstan ends it beyond `maxTurns`. */
+  readonly turns?: number;
   /** Structured facts for the judge. Never derived from free text. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
@@ -79,6 +94,8 @@ export interface AgentAdapter {
   /** Refuses settings that can't work, as UserError with the field. */
   validate(settings: AgentSettings): void;
   command(invocation: AgentInvocation): AgentCommand;
+  /** Takes the settings because they say what an agent understands. */
+  steering(settings: AgentSettings): Steering;
   /** The state before the first line. Takes the settings because they say how output is read. */
   initial(settings: AgentSettings): ParseState;
   parse(state: ParseState, stream: 'stdout' | 'stderr', text: string): ParseStep;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { RUN_ID_VARIABLE, STOP_GRACE_MS } from '@capstan/domain';
 import type { CommandAnswer, CommandRequest, LaunchRequest, RunExit, RunProcess } from '@capstan/domain';
 import { ifThere } from './fault.js';
+import { Guard } from './guard.js';
 import { JournalWriter } from './journal.js';
 import type { JournalEntry } from './journal.js';
 import { LineSplitter } from './line-splitter.js';
@@ -47,6 +48,7 @@ export class Keeper {
   /** Starts the agent and says so through `ready`; answers when the run is over and its exit recorded. */
   async keep(ready: (process: RunProcess) => void): Promise<void> {
     const exited = this.start(ready);
+    const guard = this.agent?.pid === undefined ? undefined : new Guard(this.run);
     const commands = this.serveCommands();
     const deadline = this.watchDeadline();
     process.on('SIGTERM', () => this.end({ kind: 'stopped', message: 'the keeper was asked to end' }));
@@ -64,6 +66,7 @@ export class Keeper {
     this.commands.close();
     await commands;
     this.record(exit, left);
+    guard?.dismiss();
   }
 
   private start(ready: (process: RunProcess) => void): Promise<RunExit> {
@@ -73,7 +76,8 @@ export class Keeper {
     const own = identify(process.pid) as ProcessIdentity;
     const started = (identity: ProcessIdentity): void => {
       const known = { runId: this.run.runId, ...identity };
-      this.run.process = { keeper: own, process: known };
+      const { deadlineAt } = this.request;
+      this.run.process = { keeper: own, process: known, deadlineAt, graceMs: this.graceMs };
       ready(known);
     };
     return new Promise((resolve) => {
@@ -226,16 +230,23 @@ export class Keeper {
     const { agent } = this;
     switch (request.command) {
       case 'message':
-        if (agent?.stdin === undefined || agent.stdin === null || !agent.stdin.writable) return false;
-        agent.stdin.write(`${request.text ?? ''}\n`);
-        return true;
+        return this.tell(request.text ?? '');
       case 'interrupt':
+        if (request.text !== undefined) return this.tell(request.text);
         if (agent?.pid !== undefined) signalTo(-agent.pid, 'SIGINT');
         return true;
       case 'stop':
-        this.end({ kind: 'stopped', message: 'stopped on request' });
+        this.end({ kind: request.limit ?? 'stopped', message: request.text ?? 'stopped on request' });
         return true;
     }
+  }
+
+  /** False where the agent has no open stdin. */
+  private tell(line: string): boolean {
+    const stdin = this.agent?.stdin;
+    if (stdin === undefined || stdin === null || !stdin.writable) return false;
+    stdin.write(`${line}\n`);
+    return true;
   }
 }
 

@@ -24,6 +24,9 @@ const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export interface ProcessRecord {
   readonly keeper: ProcessIdentity;
   readonly process: RunProcess;
+  /** Unix ms at which the keeper ends the run, and its patience then, ms: for when it doesn't. */
+  readonly deadlineAt: number;
+  readonly graceMs: number;
 }
 
 /** The files of one run: `ROOT/runs/RUN/`. Every write is atomic, so a reader sees a whole file or none. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@capstan/test-support';
 import type { CommandAnswer, JournalLine } from '@capstan/domain';
@@ -18,6 +18,19 @@ afterEach(() => pod.remove());
 const output = (lines: readonly JournalLine[]): string[] =>
   lines.flatMap((line) => (line.kind === 'stdout' ? [line.text] : []));
 const stop = (id: string): CommandAnswer => pod.ask('command', runId, { id, epoch: 1, command: 'stop' });
+
+const guardsOf = (id: string): number =>
+  readdirSync('/proc').filter(
+    (pid) => /^\d+$/.test(pid) && commandLine(pid).includes(`capstan-guard\0`) && commandLine(pid).includes(id),
+  ).length;
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 /** The run's next ending, read by `status` alone. */
 async function exitOf(withinMs = 20_000): Promise<unknown> {
@@ -84,6 +97,50 @@ describe('a run', () => {
     expect(pod.status(runId)).toMatchObject({ state: 'lost' });
     expect(pod.processes(runId)).toEqual([]);
     expect(pod.ask('launch', runId, { epoch: 1 })).toMatchObject({ alreadyThere: true });
+  }, 30_000);
+
+  it('ends with its keeper, with nobody there to ask for it', async () => {
+    pod.launch(runId, 'trap "" PIPE TERM INT HUP; while :; do sleep 0.1; done');
+    await eventually(() => pod.processes(runId).length >= 1);
+    process.kill(pod.keeper(runId), 'SIGKILL');
+    await eventually(() => pod.processes(runId).length === 0, 10_000, 50);
+    expect(pod.status(runId)).toMatchObject({ state: 'lost' });
+  }, 30_000);
+
+  it('ends at its deadline although its keeper hangs, once somebody asks', async () => {
+    pod.launch(runId, 'trap "" PIPE TERM INT; while :; do sleep 0.1; done', { deadlineAt: Date.now() + 1_000 });
+    process.kill(pod.keeper(runId), 'SIGSTOP');
+    const file = join(pod.root, 'runs', runId, 'process.json');
+    const record = JSON.parse(readFileSync(file, 'utf8')) as { deadlineAt: number };
+    // Nobody waits two minutes for a keeper here.
+    writeFileSync(file, JSON.stringify({ ...record, deadlineAt: record.deadlineAt - 200_000 }));
+    expect(pod.status(runId)).toMatchObject({ state: 'exited', exit: { ended: 'deadline' } });
+    expect(pod.processes(runId)).toEqual([]);
+    expect((await pod.readToEnd(runId)).lines.at(-1)).toMatchObject({ kind: 'exit', exit: { ended: 'deadline' } });
+  }, 30_000);
+
+  it('leaves no guard behind', async () => {
+    pod.launch(runId, 'echo done');
+    await exitOf();
+    await eventually(() => guardsOf(runId) === 0);
+  });
+
+  it('says by which limit it was stopped', async () => {
+    pod.launch(runId, 'sleep 600');
+    const command = { id: 'limit', epoch: 1, command: 'stop', limit: 'cost_limit', text: '$2.00 of $1.00' };
+    expect(pod.ask('command', runId, command)).toMatchObject({ accepted: true });
+    expect(await exitOf()).toMatchObject({ ended: 'cost_limit', message: '$2.00 of $1.00' });
+  });
+
+  it('hands an interrupt that is a line to stdin, and sends no signal', async () => {
+    pod.launch(runId, 'trap "echo killed; exit 9" INT; read -r line; echo "got $line"', { keepStdinOpen: true });
+    const interrupt = { id: 'i', epoch: 1, command: 'interrupt', text: 'please stop' };
+    expect(pod.ask('command', runId, interrupt)).toEqual({ id: 'i', accepted: true });
+    expect(output((await pod.readToEnd(runId)).lines)).toEqual(['got please stop']);
+    const other = randomUUID();
+    pod.launch(other, 'sleep 600');
+    expect(pod.ask('command', other, interrupt)).toEqual({ id: 'i', accepted: false, refusal: 'unsupported' });
+    expect(pod.status(other)).toMatchObject({ state: 'running' });
   }, 30_000);
 
   it('takes messages while stdin is open, interrupts, and answers a repeated id as the first time', async () => {

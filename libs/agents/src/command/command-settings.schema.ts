@@ -21,6 +21,7 @@ export const commandSettingsSchema = z
       .readonly(),
     promptVia: z.enum(['stdin', 'file']).default('stdin'),
     output: z.enum(['text', 'ndjson']).default('text'),
+    input: z.enum(['none', 'ndjson']).default('none'),
     env: z
       .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), argument)
       .default({})

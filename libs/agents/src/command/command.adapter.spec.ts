@@ -38,6 +38,7 @@ describe('settings', () => {
     ['promptVia', { promptVia: 'pipe' }],
     ['promptVia', { argv: ['a', '--prompt={promptFile}'] }],
     ['output', { output: 'xml' }],
+    ['input', { input: 'pipe' }],
     ['env.HOME', { env: { HOME: '/root' } }],
     ['env.CAPSTAN_RUN_ID', { env: { CAPSTAN_RUN_ID: '1' } }],
     ['env.A=B', { env: { 'A=B': '1' } }],
@@ -64,6 +65,16 @@ describe('command', () => {
     expect(
       commandAgent.command({ ...INVOCATION, settings, resumeSession: 's1', cacheDirectory: '/pod/cache' }),
     ).toMatchSnapshot();
+  });
+
+  it('keeps stdin open for an agent that listens there, and gives it the prompt as a line', () => {
+    const settings: AgentSettings = { ...NDJSON, input: 'ndjson' };
+    const { stdin, keepStdinOpen } = commandAgent.command({ ...INVOCATION, settings });
+    expect(keepStdinOpen).toBe(true);
+    expect(stdin).toBe('{"type":"prompt","text":"Do it.\\n"}\n');
+    const byFile = commandAgent.command({ ...INVOCATION, settings: { ...settings, promptVia: 'file' } });
+    expect(byFile).toMatchObject({ keepStdinOpen: true });
+    expect(byFile).not.toHaveProperty('stdin');
   });
 
   it('lets only listed variables of the pod through, and no secret', () => {
@@ -171,6 +182,30 @@ describe('parse', () => {
   });
 });
 
+describe('steering', () => {
+  it('writes one line for each thing that is said', () => {
+    const { message, interrupt } = commandAgent.steering({ ...TEXT, input: 'ndjson' });
+    expect(message?.('m1', 'two\nlines "quoted"')).toBe(
+      '{"type":"message","id":"m1","text":"two\\nlines \\"quoted\\""}',
+    );
+    expect(typeof interrupt === 'function' && interrupt('i1')).toBe('{"type":"interrupt","id":"i1"}');
+  });
+
+  it('reaches no program that has not declared that it listens', () => {
+    expect(commandAgent.steering(TEXT)).toEqual({ message: null, interrupt: null });
+  });
+
+  it('counts turns as totals, which only rise', () => {
+    const { state } = fed(NDJSON, [
+      { type: 'usage', turns: 2 },
+      { type: 'usage', turns: 7 },
+      { type: 'usage', turns: 3, costUsd: '0.5' },
+    ]);
+    expect(state.turns).toBe(7);
+    expect(fed(NDJSON, [{ type: 'usage', inputTokens: 1 }]).state.turns).toBeUndefined();
+  });
+});
+
 describe('judge', () => {
   const failed = (error?: object) => ({ type: 'result', ok: false, ...(error && { error }) });
   const exit = (change: Partial<RunExit>): RunExit => ({ code: 0, signal: null, ...change });
@@ -199,6 +234,14 @@ describe('judge', () => {
     ['a kill that Capstan did not ask for', [], exit({ code: null, signal: 'SIGKILL' }), 'lost', 'agent_killed'],
     ['the deadline', [], exit({ code: null, signal: 'SIGKILL', ended: 'deadline' }), 'limit_reached', 'run_time_limit'],
     ['the log limit', [], exit({ code: null, ended: 'log_limit' }), 'limit_reached', 'run_log_limit'],
+    [
+      'the cost limit',
+      [{ type: 'result', ok: true }],
+      exit({ ended: 'cost_limit', message: '$2 of $1' }),
+      'limit_reached',
+      'cost_limit',
+    ],
+    ['the turn limit', [], exit({ code: null, ended: 'turn_limit' }), 'limit_reached', 'turn_limit'],
     ['a stop', [failed({ kind: 'other' })], exit({ code: null, ended: 'stopped' }), 'stopped', undefined],
     [
       'no such program',

@@ -1,5 +1,5 @@
 import { unreachable } from '@capstan/domain';
-import type { AgentAdapter, AgentCommand, AgentInvocation, ParseState, ParseStep } from '../agent.port.js';
+import type { AgentAdapter, AgentCommand, AgentInvocation, ParseState, ParseStep, Steering } from '../agent.port.js';
 import { agentEnvironment } from '../environment.js';
 import { oneLine, storableText } from '../storable.js';
 import { commandSettings, PROMPT_FILE_PLACEHOLDER } from './command-settings.schema.js';
@@ -21,6 +21,9 @@ export const commandAgent: AgentAdapter = {
     commandSettings(settings);
   },
   command: buildCommand,
+  steering(settings) {
+    return commandSettings(settings).input === 'ndjson' ? BY_LINES : UNREACHABLE;
+  },
   initial(settings) {
     const { output, model } = commandSettings(settings);
     const facts: CommandFacts = { output, ...(model !== undefined && { model }) };
@@ -30,8 +33,17 @@ export const commandAgent: AgentAdapter = {
   judge: judgeCommand,
 };
 
+/** Lines of Capstan's ndjson protocol for an agent's stdin; described for authors of agents in this project's README. */
+const BY_LINES: Steering = {
+  message: (id, text) => JSON.stringify({ type: 'message', id, text }),
+  interrupt: (id) => JSON.stringify({ type: 'interrupt', id }),
+};
+/** Any program at all: a signal might end it, and its stdin is over. */
+const UNREACHABLE: Steering = { message: null, interrupt: null };
+
 function buildCommand(invocation: AgentInvocation): AgentCommand {
-  const { argv, promptVia, model } = commandSettings(invocation.settings);
+  const { argv, promptVia, input, model } = commandSettings(invocation.settings);
+  const open = input === 'ndjson' ? { keepStdinOpen: true } : {};
   const env: Record<string, string> = {
     ...agentEnvironment(invocation),
     CAPSTAN_WORKTREE: invocation.worktree,
@@ -41,13 +53,16 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
   };
   switch (promptVia) {
     case 'stdin':
-      return { argv, env, stdin: invocation.prompt };
+      return open.keepStdinOpen === true
+        ? { argv, env, ...open, stdin: `${JSON.stringify({ type: 'prompt', text: invocation.prompt })}\n` }
+        : { argv, env, stdin: invocation.prompt };
     case 'file': {
       const path = `${invocation.home}/${PROMPT_FILE}`;
       return {
         argv: argv.map((each) => each.replaceAll(PROMPT_FILE_PLACEHOLDER, () => path)),
         env: { ...env, CAPSTAN_PROMPT_FILE: path },
         files: { [path]: invocation.prompt },
+        ...open,
       };
     }
     default:

@@ -44,6 +44,7 @@ const lineSchema = z.discriminatedUnion('type', [
     cacheReadTokens: count.optional(),
     cacheWriteTokens: count.optional(),
     costUsd: costUsd.optional(),
+    turns: count.optional(),
   }),
   z.object({ type: z.literal('rate_limited'), text: text.optional(), resetAt: isoTime.optional() }),
   z.object({ type: z.literal('permission_denied'), text: text.optional(), tool: text.optional() }),
@@ -114,7 +115,11 @@ function given(data: Record<string, unknown>): Record<string, unknown> {
 function fold(state: ParseState, line: ProtocolLine): ParseState {
   switch (line.type) {
     case 'usage':
-      return { ...state, usage: raised(state, line) };
+      return {
+        ...state,
+        usage: raised(state, line),
+        ...(line.turns !== undefined && { turns: Math.max(state.turns ?? 0, line.turns) }),
+      };
     case 'session':
       return { ...state, session: storableText(line.id) };
     case 'result': {

@@ -25,6 +25,10 @@ export interface PrepareRequest {
   readonly home: string;
   /** Empties an existing worktree first (force-restart keeps the branch, force-redo has a new one). */
   readonly fresh: boolean;
+  /** How long ago this was asked for, ms, default 0: a fetch that began since then is new enough. */
+  readonly askedMsAgo?: number;
+  /** Nobody has published the task's branch, so it needn't be looked for, and others' fetches of the base serve. */
+  readonly branchIsNew?: boolean;
 }
 export interface PrepareAnswer {
   /** Commit that the branch started from: the base branch's tip, or the merge base. */
@@ -32,7 +36,7 @@ export interface PrepareAnswer {
   /** Commit checked out now. */
   readonly head: string;
   readonly reused: boolean;
-  /** Milliseconds spent. */
+  /** Milliseconds until the remote's tips were known, and from then until the worktree was there. */
   readonly fetchMs: number;
   readonly worktreeMs: number;
 }
@@ -73,6 +77,12 @@ export interface LaunchAnswer {
 export interface StartRequest {
   readonly prepare: PrepareRequest;
   readonly launch: LaunchRequest;
+  /**
+   * Goes on in the same process and connection, as `attach --from N` and then `finish` would: the answer's line is
+   * followed by the journal's, and after the exit by one {@link FinishedItem}, unless the run was stopped, has another
+   * owner by then, or can't be finished; `finish` then says why.
+   */
+  readonly follow?: { readonly from: number; readonly finish: Omit<FinishRequest, 'base'> };
 }
 export interface StartAnswer extends LaunchAnswer {
   /** What the start that made the run prepared; none of a run that `launch` made. */
@@ -107,12 +117,14 @@ export type JournalLine =
   | { readonly n: number; readonly at: string; readonly kind: 'exit'; readonly exit: RunExit };
 
 export type RunCommandKind = 'message' | 'interrupt' | 'stop';
+/** Limits that Capstan watches from outside; deadline and log are the supervisor's own. */
+export type RunLimitReached = 'cost_limit' | 'turn_limit';
 
 export interface RunExit {
   readonly code: number | null;
   readonly signal: string | null;
-  /** Set when the supervisor ended the run. */
-  readonly ended?: 'deadline' | 'log_limit' | 'stopped' | 'start_failed';
+  /** Set when the supervisor ended the run; `cost_limit` and `turn_limit` because it was asked to for that reason. */
+  readonly ended?: 'deadline' | 'log_limit' | 'stopped' | 'start_failed' | RunLimitReached;
   readonly message?: string;
 }
 
@@ -128,8 +140,13 @@ export interface CommandRequest {
   readonly id: string;
   readonly epoch: number;
   readonly command: RunCommandKind;
-  /** Text for `message`. */
+  /**
+   * For `message`, the line for the agent's stdin. For `interrupt` the same where the agent takes interrupts there; one
+   * without text is a SIGINT, which an agent that isn't made for it doesn't survive. For `stop`, why.
+   */
   readonly text?: string;
+  /** For `stop`: the limit that was reached. It is in the exit record, so that whoever judges the run knows of it. */
+  readonly limit?: RunLimitReached;
 }
 export interface CommandAnswer {
   readonly id: string;
@@ -161,6 +178,10 @@ export interface FinishRequest {
   /** Message and author of the commit that Capstan makes of uncommitted work. */
   readonly message: string;
   readonly author: string;
+}
+/** The last item of a `start` that was asked to follow. */
+export interface FinishedItem {
+  readonly finished: FinishAnswer;
 }
 export interface FinishAnswer {
   readonly head: string;
