@@ -2,6 +2,7 @@ import { EFFECT_DEADLINE_MS, EFFECT_EXECUTORS, MAX_EFFECT_ATTEMPTS, type EffectK
 import { effectRequested, effectSettled } from '@capstan/events';
 import { newId, type Database, type Tx } from './database.js';
 import type { Effect } from './entities/index.js';
+import { tellParked } from './parking.js';
 
 export interface NewEffect {
   readonly workspaceId: Id;
@@ -76,14 +77,39 @@ export async function claimEffects(
     `update effect set state = 'claimed', claimed_by = $2, claim_epoch = claim_epoch + 1, attempts = attempts + 1,
             deadline_at = clock_timestamp() + $4 * interval '1 ms'
       where id in (select id from effect
-                    where executor = $1 and parked_at is null and ($5::uuid is null or id = $5)
+                    where executor = $1 and parked_at is null and ($5::uuid is null or id = $5) and attempts < $6
                       and (state = 'requested' and (not_before is null or not_before <= clock_timestamp())
                         or state = 'claimed' and deadline_at + $4 * interval '1 ms' <= clock_timestamp())
                     order by created_at limit $3 for update skip locked)
       returning *`,
-    [executor, owner, limit, EFFECT_DEADLINE_MS, effectId ?? null],
+    [executor, owner, limit, EFFECT_DEADLINE_MS, effectId ?? null, MAX_EFFECT_ATTEMPTS],
   );
+  if (rows.length < limit) await parkExhausted(database, executor);
   return rows.map((effect) => ({ effect, deadline: asked + EFFECT_DEADLINE_MS, repeated: effect.claimEpoch > 1 }));
+}
+
+/**
+ * An effect is counted when it is claimed, before anything is done: so one that ends its process each time is parked
+ * as well, once the last claim has lapsed.
+ */
+async function parkExhausted(database: Database, executor: string): Promise<void> {
+  const due = `executor = $1 and parked_at is null and attempts >= $2
+    and (state = 'requested' or state = 'claimed' and deadline_at + $3 * interval '1 ms' <= clock_timestamp())`;
+  const parameters = [executor, MAX_EFFECT_ATTEMPTS, EFFECT_DEADLINE_MS];
+  const [found] = await database.query(`select id from effect where ${due} limit 1`, parameters);
+  if (found === undefined) return;
+  await database.transaction(async (tx) => {
+    const rows = await tx.query<Effect>(
+      `update effect set state = 'requested', claimed_by = null, claim_epoch = claim_epoch + 1, parked_at = clock_timestamp(),
+              last_error = coalesce(last_error || '. ', '') || $4
+        where ${due} returning *`,
+      [
+        ...parameters,
+        `Tried ${MAX_EFFECT_ATTEMPTS} times; the last try ended without a word, perhaps with its process`,
+      ],
+    );
+    for (const row of rows) await tellParked(tx, 'effect', row);
+  });
 }
 
 export interface EffectResult {
@@ -120,13 +146,21 @@ export async function settleEffect(
 export async function returnEffect(
   database: Database,
   effect: Effect,
-  { error, delayMs, counted }: { readonly error: string; readonly delayMs: number; readonly counted: boolean },
+  {
+    error,
+    code = null,
+    delayMs,
+    counted,
+  }: { readonly error: string; readonly code?: string | null; readonly delayMs: number; readonly counted: boolean },
 ): Promise<void> {
-  await database.query(
-    `update effect set state = 'requested', last_error = $3, not_before = clock_timestamp() + $4 * interval '1 ms',
+  await database.transaction(async (tx) => {
+    const [row] = await tx.query<Effect>(
+      `update effect set state = 'requested', last_error = $3, last_error_code = $7, not_before = clock_timestamp() + $4 * interval '1 ms',
             attempts = case when $5 then attempts else attempts - 1 end,
             parked_at = case when $5 and attempts >= $6 then clock_timestamp() end
-      where id = $1 and claim_epoch = $2 and state = 'claimed'`,
-    [effect.id, effect.claimEpoch, error, delayMs, counted, MAX_EFFECT_ATTEMPTS],
-  );
+      where id = $1 and claim_epoch = $2 and state = 'claimed' returning *`,
+      [effect.id, effect.claimEpoch, error, delayMs, counted, MAX_EFFECT_ATTEMPTS, code],
+    );
+    if (row !== undefined && row.parkedAt !== null) await tellParked(tx, 'effect', row);
+  });
 }

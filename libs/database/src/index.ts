@@ -5,6 +5,7 @@ export * from './errors.js';
 export * from './migrate.js';
 export * from './migrations/index.js';
 export * from './outbox.js';
+export * from './parked-rows.js';
 export * from './parking.js';
 export * from './schema.js';
 export * from './tasks.js';

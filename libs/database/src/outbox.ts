@@ -11,7 +11,8 @@ export async function claimOutbox(
   return database.query<OutboxRow>(
     `update outbox set claimed_until = clock_timestamp() + $3 * interval '1 ms'
       where id in (select id from outbox
-                    where created_at < clock_timestamp() - $2 * interval '1 ms'
+                    where parked_at is null and (not_before is null or not_before <= clock_timestamp())
+                      and created_at < clock_timestamp() - $2 * interval '1 ms'
                       and (claimed_until is null or claimed_until < clock_timestamp())
                     order by created_at limit $1 for update skip locked)
       returning id, event, subject, payload, traceparent, created_at`,

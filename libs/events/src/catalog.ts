@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { EFFECT_KINDS, LOG_KINDS, POD_STATES, PULL_REQUEST_STATES, RUN_STATES, TASK_STATES } from '@capstan/domain';
+import {
+  EFFECT_KINDS,
+  LOG_KINDS,
+  PARKED_KINDS,
+  POD_STATES,
+  PULL_REQUEST_STATES,
+  RUN_STATES,
+  TASK_STATES,
+} from '@capstan/domain';
 import { defineEvent, type EventDefinition } from './define-event.js';
 
 const id = z.uuid();
@@ -185,6 +193,29 @@ export const logHead = defineEvent({
   key: 'runId',
 });
 
+const parkedRow = { kind: z.enum(PARKED_KINDS), rowId: id };
+
+/** A row was parked: it failed at its cap, and a person has to replay or drop it. Outbox rows are no workspace's. */
+export const parkedRowChanged = defineEvent({
+  name: 'parked_row.changed',
+  schema: z.object({ ...parkedRow, workspaceId: id.nullable() }),
+  key: 'rowId',
+});
+
+/** Somebody asked for a parked row to be replayed or dropped; its owner applies it. */
+export const parkedRowRequested = defineEvent({
+  name: 'parked_row.requested',
+  schema: z.object({ ...parkedRow, workspaceId: id, requestId: id, owner: z.string() }),
+  key: 'requestId',
+});
+
+/** The owner of a parked row answered. */
+export const parkedRowAnswered = defineEvent({
+  name: 'parked_row.answered',
+  schema: z.object({ ...parkedRow, workspaceId: id, requestId: id }),
+  key: 'requestId',
+});
+
 /** Every event that exists. A fixture per entry is parsed in the tests for ever. */
 export const CATALOG = [
   taskCreated,
@@ -208,6 +239,9 @@ export const CATALOG = [
   workspaceChanged,
   secretChanged,
   workerChanged,
+  parkedRowChanged,
+  parkedRowRequested,
+  parkedRowAnswered,
   logBatch,
   logHead,
 ] as const satisfies readonly EventDefinition[];

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { Database, PARKING_TABLES, type ParkingTable } from '@capstan/database';
-import { RUN_STATES, TASK_STATES, type RunState, type TaskState } from '@capstan/domain';
-import { METRICS, type Gauge, type Metrics } from '@capstan/service-kit';
+import { Database, PARKED_ROWS } from '@capstan/database';
+import { PARKED_KINDS, RUN_STATES, TASK_STATES, type ParkedKind, type RunState, type TaskState } from '@capstan/domain';
+import { HEALTH, METRICS, type CheckFault, type Gauge, type Health, type Metrics } from '@capstan/service-kit';
 
 /** One reading serves all gauges of a scrape, and scrapers that come close together. ms */
 const FRESH_MS = 2_000;
@@ -14,7 +14,7 @@ interface Work {
   readonly queue: { readonly length: number; readonly oldestSeconds: number };
   readonly runs: Readonly<Record<OpenRunState, number>>;
   readonly effects: { readonly open: number; readonly oldestSeconds: number };
-  readonly parked: Readonly<Record<ParkingTable, number>>;
+  readonly parked: Readonly<Record<ParkedKind, number>>;
 }
 
 /** Puts the numbers of {@link measureWork} on `/metrics`. */
@@ -23,11 +23,28 @@ export class WorkMetrics implements OnApplicationBootstrap {
   constructor(
     private readonly database: Database,
     @Inject(METRICS) private readonly metrics: Metrics,
+    @Inject(HEALTH) private readonly health: Health,
   ) {}
 
   onApplicationBootstrap(): void {
     measureWork(this.database, this.metrics);
+    // Shown, as a warning: whatever is not parked goes on as ever.
+    this.health.add('parked rows', () => checkParked(this.database), { readiness: false });
   }
+}
+
+/** Fails while a row waits for a person. */
+export async function checkParked(database: Database): Promise<CheckFault | null> {
+  const rows = await readParked(database);
+  if (rows.length === 0) return null;
+  const words = rows.map(({ name, count }) => `${count} ${name.replaceAll('_', ' ')}`).join(', ');
+  return { code: 'rows_parked', reason: `parked: ${words}` };
+}
+
+function readParked(database: Database): Promise<Count[]> {
+  return database.query<Count>(
+    `select kind as name, count(*)::int as count from ${PARKED_ROWS} parked group by kind order by kind`,
+  );
 }
 
 /**
@@ -58,21 +75,18 @@ export function measureWork(database: Database, metrics: Metrics): void {
   gauge('capstan_effects_oldest_seconds', 'How long the oldest of them has been asked for', (each, { effects }) =>
     each.set(effects.oldestSeconds),
   );
-  gauge('capstan_parked_rows', 'Rows that failed too often and wait for a person, by table', (each, { parked }) =>
-    byLabel('table', each, parked),
+  gauge('capstan_parked_rows', 'Rows that failed too often and wait for a person, by kind', (each, { parked }) =>
+    byLabel('kind', each, parked),
   );
 }
 
 async function readWork(database: Database): Promise<Work> {
-  const parked = PARKING_TABLES.map(
-    (table) => `select '${table}', count(*) from "${table}" where parked_at is not null`,
-  );
   const [tasks, runs, parkedRows, [queue], [effects]] = await Promise.all([
     database.query<Count>('select state as name, count(*)::int as count from task group by state'),
     database.query<Count>(
       `select state as name, count(*)::int as count from run where state <> 'finished' group by state`,
     ),
-    database.query<Count>(`select name, count::int from (${parked.join(' union all ')}) parked (name, count)`),
+    readParked(database),
     database.query<Backlog>(
       // In the queue since it last came into it: a task of last week that is retried now has only just begun to wait.
       `select count(*)::int as count, ${ageOf('since')} as oldest_seconds from (
@@ -87,7 +101,7 @@ async function readWork(database: Database): Promise<Work> {
   return {
     tasks: counted(TASK_STATES, tasks),
     runs: counted(OPEN_RUN_STATES, runs),
-    parked: counted(PARKING_TABLES, parkedRows),
+    parked: counted(PARKED_KINDS, parkedRows),
     queue: { length: queue!.count, oldestSeconds: queue!.oldestSeconds },
     effects: { open: effects!.count, oldestSeconds: effects!.oldestSeconds },
   };

@@ -16,6 +16,7 @@ import { Run, RunLog, Usage, Worker } from './run.entity.js';
 import { PullRequest, Check, Review } from './pull-request.entity.js';
 import { TicketSource, Ticket } from './ticket.entity.js';
 import { Delivery, Effect, Outbox } from './traffic.entity.js';
+import { ParkedRequest } from './parking.entity.js';
 
 export * from './json.js';
 export * from './access.entity.js';
@@ -26,6 +27,7 @@ export * from './run.entity.js';
 export * from './pull-request.entity.js';
 export * from './ticket.entity.js';
 export * from './traffic.entity.js';
+export * from './parking.entity.js';
 
 /** Every table, for TypeORM. */
 export const ENTITIES = [
@@ -60,4 +62,5 @@ export const ENTITIES = [
   Delivery,
   Effect,
   Outbox,
+  ParkedRequest,
 ];

@@ -11,6 +11,7 @@ export interface AgentSettingsJson {
   readonly argv?: readonly string[];
   readonly promptVia?: 'stdin' | 'file';
   readonly output?: 'text' | 'ndjson';
+  readonly input?: 'none' | 'ndjson';
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -33,6 +34,8 @@ export interface AnswerJson {
   readonly applied: boolean;
   readonly code: string;
   readonly detail: string;
+  /** What helps instead, where it was refused. */
+  readonly remedy?: string;
 }
 
 export interface TicketCommentJson {

@@ -43,6 +43,8 @@ export class Pod {
   notBefore!: Date | null;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
   @Column('int')

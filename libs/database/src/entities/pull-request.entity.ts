@@ -68,6 +68,8 @@ export class PullRequest {
   attempts!: number;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
   @Column('int')

@@ -87,6 +87,8 @@ export class Run {
   notBefore!: Date | null;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
   @Column('int')

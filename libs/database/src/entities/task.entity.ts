@@ -79,6 +79,11 @@ export class Task {
   notBefore!: Date | null;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
+  /** No resync of a row that failed before this; `notBefore` is the task's own back-off, which placement goes by. */
+  @Column('timestamptz', { nullable: true })
+  retryAt!: Date | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
   @Column('int')
@@ -150,6 +155,8 @@ export class TaskRequest {
   notBefore!: Date | null;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
 }

@@ -73,6 +73,8 @@ export class Ticket {
   notBefore!: Date | null;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
 }

@@ -30,6 +30,8 @@ export class Delivery {
   notBefore!: Date | null;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
 }
@@ -79,6 +81,8 @@ export class Effect {
   notBefore!: Date | null;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
   @Column('timestamptz', { nullable: true })
   parkedAt!: Date | null;
 }
@@ -100,4 +104,14 @@ export class Outbox {
   createdAt!: Date;
   @Column('timestamptz', { nullable: true })
   claimedUntil!: Date | null;
+  @Column('int')
+  attempts!: number;
+  @Column('timestamptz', { nullable: true })
+  notBefore!: Date | null;
+  @Column('text', { nullable: true })
+  lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
+  @Column('timestamptz', { nullable: true })
+  parkedAt!: Date | null;
 }

@@ -42,7 +42,7 @@ export function taskStateGuard(pairs: readonly (readonly [string, string])[]): s
  * Binds a tenant table to the workspace that the transaction names in \`capstan.workspace\`. A transaction that names
  * none is a service's own, which works for every workspace.
  */
-function rowSecurity(table: string): string {
+export function rowSecurity(table: string): string {
   const bound = `coalesce(nullif(current_setting('capstan.workspace', true), ''), workspace_id::text) = workspace_id::text`;
   return `
     alter table "${table}" enable row level security;

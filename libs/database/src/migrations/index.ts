@@ -1,7 +1,8 @@
 import type { Migration } from './migration.js';
 import { spine } from './0001-spine.js';
+import { parkedRows } from './0002-parked-rows.js';
 
 /** Every migration, oldest first. */
-export const MIGRATIONS: readonly Migration[] = [spine];
+export const MIGRATIONS: readonly Migration[] = [spine, parkedRows];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

@@ -16,6 +16,13 @@ export const HEALTH_SYMPTOMS = {
     cause: 'The service takes no more work and finishes what is in hand.',
     remedy: 'Nothing to do.',
   }),
+  rows_parked: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'Something was set aside',
+    cause: 'A step failed more often than is tried. It waits for a person; everything else goes on.',
+    remedy: 'See why: capstan get parked, or the page Parked. Replay it when the cause is gone, or drop it.',
+  }),
   check_timeout: symptom({
     category: 'timeout',
     retryable: true,

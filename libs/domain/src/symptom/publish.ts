@@ -56,7 +56,14 @@ export const PUBLISH_SYMPTOMS = {
     retryable: true,
     title: 'A write could not be done',
     cause: 'The forge or the tracker failed more often than is tried.',
-    remedy: 'Look at the last error, then retry.',
+    remedy: 'Look at the last error on the page Parked, then replay it there; a retry has an agent do it anew.',
+  }),
+  dropped: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'A person dropped a step of it',
+    cause: 'A step failed more often than is tried, and somebody decided that it is not to be done.',
+    remedy: 'Retry the task if it is wanted after all.',
   }),
   ci_failed: symptom({
     category: 'agent',
