@@ -1,3 +1,4 @@
+export type { StartedRun } from './connection.js';
 export * from './kubernetes/kubernetes.adapter.js';
 export * from './local/local.adapter.js';
 export * from './runtime-registry.js';

@@ -215,6 +215,54 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
         expect(await alive()).toBe(0);
       }, 60_000);
 
+      it('starts, streams and looks at the work in one connection', async () => {
+        const root = runtime.root(pod);
+        const make = `const {execFileSync:x}=require('child_process');const o={cwd:${JSON.stringify(root)}};x('git',['init','-q','-b','main','source'],o);o.cwd+='/source';x('git',['-c','user.name=t','-c','user.email=t@t','commit','-q','--allow-empty','-m','first'],o)`;
+        expect((await runtime.exec(pod, { argv: node(make) })).code).toBe(0);
+        const runId = randomUUID();
+        const places = { worktree: 'work/2', home: 'work/2.home', branch: 'capstan/two' };
+        const request = {
+          prepare: { ...places, clone: 'clone2', remoteUrl: `${root}/source`, baseBranch: 'main', fresh: false },
+          launch: run('echo begun; echo new > b; sleep 0.3; echo done', { cwd: `${root}/work/2` }),
+          follow: { from: 1, finish: { ...places, message: 'Add b', author: 'Capstan <c@capstan>' } },
+        };
+        const { signal } = new AbortController();
+        const started = await client.startAndFollow(runId, request, { signal });
+        expect(started.answer).toMatchObject({ alreadyThere: false, process: { runId } });
+        const lines: JournalLine[] = [];
+        for await (const batch of started.journal()) lines.push(...batch.filter(isLine));
+        expect(stdoutOf(lines)).toEqual(['begun', 'done']);
+        expect(lines.at(-1)).toMatchObject({ kind: 'exit', exit: { code: 0 } });
+        expect(started.finished).toMatchObject({ commitCount: 1, committedLeftovers: true });
+        const gone = { ...request, prepare: { ...request.prepare, baseBranch: 'gone' } };
+        const refused = client.startAndFollow(randomUUID(), gone, { signal });
+        await expect(refused).rejects.toMatchObject({ name: 'UserError', code: 'base_branch_missing' });
+      }, 60_000);
+
+      it('goes on reading where a connection that also started the run was dropped', async () => {
+        const root = runtime.root(pod);
+        const runId = randomUUID();
+        const places = { worktree: 'work/3', home: 'work/3.home', branch: 'capstan/three' };
+        const request = {
+          prepare: { ...places, clone: 'clone2', remoteUrl: `${root}/source`, baseBranch: 'main', fresh: false },
+          launch: run('for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done', { cwd: `${root}/work/3` }),
+          follow: { from: 1, finish: { ...places, message: 'm', author: 'Capstan <c@capstan>' } },
+        };
+        const dropped = new AbortController();
+        const started = await client.startAndFollow(runId, request, { signal: dropped.signal });
+        const first: JournalLine[] = [];
+        const reading = (async () => {
+          for await (const batch of started.journal()) {
+            first.push(...batch.filter(isLine));
+            dropped.abort();
+          }
+        })();
+        await expect(reading).rejects.toMatchObject({ name: 'TransientError' });
+        expect(started.finished).toBeUndefined();
+        const rest = await readRun(client, runId, first.length + 1);
+        expect(stdoutOf([...first, ...rest])).toEqual(['1', '2', '3', '4', '5', '6']);
+      }, 60_000);
+
       it('prepares a worktree, keeps what the agent made of it, and hands it out as a bundle', async () => {
         const root = runtime.root(pod);
         const make = `const {execFileSync:x}=require('child_process');const o={cwd:${JSON.stringify(root)}};x('git',['init','-q','-b','main','origin'],o);o.cwd+='/origin';require('fs').writeFileSync(o.cwd+'/a','a');x('git',['add','.'],o);x('git',['-c','user.name=t','-c','user.email=t@t','commit','-qm','first'],o)`;

@@ -1,4 +1,3 @@
-import { ATTACH_SILENCE_MS, SUPERVISOR_EXIT, TransientError, UserError } from '@capstan/domain';
 import type {
   AttachItem,
   CollectRequest,
@@ -15,9 +14,9 @@ import type {
   StartRequest,
   StatusAnswer,
   SupervisorCommand,
-  SupervisorFailure,
 } from '@capstan/domain';
-import type { ExecStream, Runtime } from './runtime.port.js';
+import { Connection, refusal, StartedRun } from './connection.js';
+import type { Runtime } from './runtime.port.js';
 
 export interface AttachOptions {
   /** First line wanted, from 1. */
@@ -28,12 +27,9 @@ export interface AttachOptions {
   readonly silenceMs?: number;
 }
 
-/** Refusals of the supervisor that the same request may not meet again. */
-const TRANSIENT = new Set(['fetch_failed', 'locked', 'launch_failed', 'start_incomplete', 'failed', 'git_unavailable']);
 const ANSWER_MS = 30_000;
 const PREPARE_MS = 600_000;
 const FINISH_MS = 300_000;
-const NEWLINE = 0x0a;
 
 /**
  * The supervisor of one pod, as typed calls over the runtime's exec. A refusal is an error whose `code` is the
@@ -58,6 +54,34 @@ export class SupervisorClient {
    */
   start(runId: string, request: StartRequest, signal?: AbortSignal): Promise<StartAnswer> {
     return this.ask('start', runId, request, PREPARE_MS, signal);
+  }
+  /**
+   * `start`, and what comes of the run in the same connection: see {@link StartedRun}. `preparing` drops the connection
+   * before the answer only, `signal` at any time.
+   */
+  async startAndFollow(
+    runId: string,
+    request: Required<StartRequest>,
+    { signal, preparing }: { readonly signal: AbortSignal; readonly preparing?: AbortSignal },
+  ): Promise<StartedRun> {
+    const dropped = new AbortController();
+    const drop = (): void => dropped.abort();
+    const broken = preparing === undefined ? signal : AbortSignal.any([signal, preparing]);
+    if (broken.aborted) drop();
+    broken.addEventListener('abort', drop, { once: true });
+    const argv = this.argv('start', runId);
+    const connection = new Connection(
+      await this.runtime.stream(this.pod, { argv, stdin: line(request), signal: dropped.signal }),
+    );
+    try {
+      const answer = await connection.answer<StartAnswer>(PREPARE_MS);
+      broken.removeEventListener('abort', drop);
+      signal.addEventListener('abort', drop, { once: true });
+      return new StartedRun(answer, connection);
+    } catch (error) {
+      drop();
+      throw error;
+    }
   }
   command(runId: string, request: CommandRequest): Promise<CommandAnswer> {
     return this.ask('command', runId, request);
@@ -89,23 +113,7 @@ export class SupervisorClient {
     const numbers = ['--from', String(options.from), '--epoch', String(options.epoch)];
     const argv = [...this.argv('attach', runId), ...numbers];
     const stream = await this.runtime.stream(this.pod, { argv, ...(options.signal && { signal: options.signal }) });
-    const silenceMs = options.silenceMs ?? ATTACH_SILENCE_MS;
-    let silent = false;
-    const timer = setTimeout(() => {
-      silent = true;
-      stream.close();
-    }, silenceMs);
-    try {
-      for await (const items of batches(stream, timer)) yield items;
-      const { code, stderr } = await stream.exit;
-      if (code !== 0) throw refusal('', code, stderr);
-    } catch (error) {
-      if (!silent) throw error;
-      throw new TransientError(`nothing came for ${silenceMs} ms`, { code: 'attach_silent', cause: error });
-    } finally {
-      clearTimeout(timer);
-      stream.close();
-    }
+    for await (const items of new Connection(stream).items(options.silenceMs)) yield items as AttachItem[];
   }
 
   private async ask<T>(
@@ -130,53 +138,4 @@ export class SupervisorClient {
 
 function line(request: unknown): string {
   return `${JSON.stringify(request)}\n`;
-}
-
-async function* batches(stream: ExecStream, timer: NodeJS.Timeout): AsyncGenerator<AttachItem[], void, undefined> {
-  let parts: Buffer[] = [];
-  for await (const chunk of stream.stdout as AsyncIterable<Buffer>) {
-    timer.refresh();
-    const end = chunk.lastIndexOf(NEWLINE) + 1;
-    if (end === 0) {
-      parts.push(chunk);
-      continue;
-    }
-    const text = Buffer.concat([...parts, chunk.subarray(0, end)]).toString('utf8');
-    parts = end < chunk.length ? [chunk.subarray(end)] : [];
-    const items: AttachItem[] = [];
-    for (const each of text.split('\n')) {
-      const item = each === '' ? undefined : parse(each);
-      if (item !== undefined && 'error' in item) throw refusal(each, SUPERVISOR_EXIT.failed, '');
-      if (item !== undefined) items.push(item);
-    }
-    if (items.length > 0) yield items;
-    // What the reader did with the batch isn't the connection's silence.
-    timer.refresh();
-  }
-}
-
-function parse(text: string): AttachItem | SupervisorFailure | undefined {
-  try {
-    return JSON.parse(text) as AttachItem | SupervisorFailure;
-  } catch {
-    return undefined; // the torn tail of a write that a full disk cut short
-  }
-}
-
-function refusal(text: string, exitCode: number, stderr: string): Error {
-  let failure: SupervisorFailure['error'] | undefined;
-  try {
-    failure = (JSON.parse(text) as Partial<SupervisorFailure>).error;
-  } catch {
-    failure = undefined;
-  }
-  const { code, message } = failure ?? fromExit(exitCode, stderr);
-  if (TRANSIENT.has(code)) return new TransientError(message, { code });
-  return new UserError(message, { code, status: exitCode === SUPERVISOR_EXIT.notFound ? 404 : 409 });
-}
-
-function fromExit(exitCode: number, stderr: string): SupervisorFailure['error'] {
-  if (exitCode === SUPERVISOR_EXIT.fenced) return { code: 'fenced', message: 'a newer epoch has this run' };
-  if (exitCode === SUPERVISOR_EXIT.lost) return { code: 'run_lost', message: 'the run ended without an exit record' };
-  return { code: 'failed', message: `the supervisor ended with ${exitCode}: ${stderr.trim().slice(-1_000)}` };
 }

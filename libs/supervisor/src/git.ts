@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { SupervisorFault } from './fault.js';
 
 /** Configuration of every git that Capstan runs: nothing that a repository says may start a program. */
@@ -52,13 +52,47 @@ export function git(arguments_: readonly string[], options: GitOptions = {}): Gi
     stdio: [options.stdin === undefined ? 'ignore' : 'pipe', options.stdout === 'raw' ? 'inherit' : 'pipe', 'pipe'],
     maxBuffer: 1024 * 1024 * 1024,
   });
-  if (result.error !== undefined) throw new SupervisorFault('git_unavailable', `git: ${result.error.message}`);
-  const code = result.status ?? -1;
-  const stderr = result.stderr.toString('utf8').trim().slice(-2_000);
-  if (code !== 0 && !(options.allowed ?? []).includes(code)) {
-    throw new SupervisorFault('git_failed', `git ${arguments_[0] ?? ''} ended with ${code}: ${stderr}`);
+  if (result.error !== undefined) throw unavailable(result.error);
+  return judged(arguments_, options, result.status ?? -1, result.stdout ?? Buffer.alloc(0), result.stderr);
+}
+
+/** As `git`, for one that waits for a network: what else is to be done is done meanwhile. Takes neither stdin nor `raw`. */
+export function gitBeside(
+  arguments_: readonly string[],
+  options: Omit<GitOptions, 'stdin' | 'stdout'>,
+): Promise<GitResult> {
+  return new Promise((resolve, reject) => {
+    const { cwd } = options;
+    const child = spawn('git', arguments_, { cwd, env: environment(options), stdio: ['ignore', 'pipe', 'pipe'] });
+    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.once('error', (error) => reject(unavailable(error)));
+    child.once('close', (code) => {
+      try {
+        resolve(judged(arguments_, options, code ?? -1, Buffer.concat(stdout), Buffer.concat(stderr)));
+      } catch (error) {
+        reject(error as Error);
+      }
+    });
+  });
+}
+
+function unavailable(error: Error): SupervisorFault {
+  return new SupervisorFault('git_unavailable', `git: ${error.message}`);
+}
+
+function judged(
+  [command = '']: readonly string[],
+  { allowed = [] }: GitOptions,
+  code: number,
+  stdout: Buffer,
+  said: Buffer,
+): GitResult {
+  const stderr = said.toString('utf8').trim().slice(-2_000);
+  if (code !== 0 && !allowed.includes(code)) {
+    throw new SupervisorFault('git_failed', `git ${command} ended with ${code}: ${stderr}`);
   }
-  const stdout = result.stdout ?? Buffer.alloc(0);
   return { code, stdout, stderr, text: stdout.length > 1_048_576 ? '' : stdout.toString('utf8').replace(/\n$/, '') };
 }
 

@@ -1,11 +1,13 @@
 import { writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SUPERVISOR_EXIT } from '@capstan/domain';
+import type { StartRequest } from '@capstan/domain';
 import { attach } from './attach.js';
 import { collect, finish } from './finish.js';
 import { command } from './command.js';
 import { discard } from './discard.js';
 import { SupervisorFault } from './fault.js';
+import { follow } from './follow.js';
 import { setSearchPath } from './git.js';
 import { init } from './init.js';
 import { keep, launch, start } from './launch.js';
@@ -32,7 +34,7 @@ async function main({ command: name, runId, root, from, epoch }: Arguments): Pro
     case 'launch':
       return await launch(root, runId, await readRequest());
     case 'start':
-      return await start(root, runId, await readRequest());
+      return await startAndFollow(root, runId, await readRequest());
     case 'keep':
       await keep(root, runId);
       return undefined;
@@ -57,6 +59,14 @@ async function main({ command: name, runId, root, from, epoch }: Arguments): Pro
     default:
       throw usage(`unknown command ${JSON.stringify(name)}`);
   }
+}
+
+async function startAndFollow(root: string, runId: string, request: StartRequest): Promise<unknown> {
+  const answer = await start(root, runId, request);
+  const { follow: wanted } = request;
+  if (wanted === undefined) return answer;
+  print(answer);
+  return await follow(new RunDirectory(root, runId), { ...request, follow: wanted }, answer);
 }
 
 function usage(message: string): SupervisorFault {

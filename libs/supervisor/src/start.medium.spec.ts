@@ -86,6 +86,52 @@ describe('start', () => {
     await eventually(() => pod.status(runId).lastLine === 1);
   }, 30_000);
 
+  it('goes on as reader of the run: its journal from the line wanted, and what the agent left', async () => {
+    const wanted = request('cat a.txt; echo new > b.txt');
+    const finish = {
+      worktree: 'work/1',
+      home: 'work/1.home',
+      branch: 'capstan/abc',
+      message: 'Add b',
+      author: 'C <c@c>',
+    };
+    const printed = pod
+      .raw('start', runId, { ...wanted, follow: { from: 1, finish } })
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [answer, ...items] = printed.filter((item) => !('beat' in item));
+    expect(answer).toMatchObject({ alreadyThere: false, prepared: { base: tip } });
+    expect(items.map(({ kind, text }) => [kind, text])).toEqual([
+      ['stdout', 'a'],
+      ['exit', undefined],
+      [undefined, undefined],
+    ]);
+    expect(items.at(-1)).toMatchObject({ finished: { commitCount: 1, committedLeftovers: true } });
+    const again = pod.raw('start', runId, { ...wanted, follow: { from: 2, finish } }).toString();
+    expect(again).not.toContain('"text":"a"');
+    expect(again).toContain('"commitCount":1');
+  }, 30_000);
+
+  it('says nothing of the work of a run that was stopped, or that another has by then', async () => {
+    const finish = { worktree: 'work/1', home: 'work/1.home', branch: 'capstan/abc', message: 'm', author: 'C <c@c>' };
+    const follow = { from: 1, finish };
+    const reading = pod.rawBeside('start', runId, { ...request('echo up; sleep 600'), follow });
+    await eventually(() => pod.status(runId).lastLine === 1);
+    pod.ask('command', runId, { id: 'stop', epoch: 1, command: 'stop' });
+    const stopped = await reading;
+    expect(stopped).toContain('"ended":"stopped"');
+    expect(stopped).not.toContain('finished');
+
+    const other = randomUUID();
+    const wanted = request('echo up; sleep 0.5');
+    const overtaken = pod.rawBeside('start', other, { ...wanted, follow });
+    await eventually(() => pod.status(other).lastLine === 1);
+    pod.ask('start', other, { ...wanted, launch: { ...wanted.launch, epoch: 2 } });
+    expect(await overtaken).not.toContain('finished');
+  }, 30_000);
+
   it('leaves neither run nor keeper behind when the worktree can not be had', async () => {
     expect(start(request('true', { baseBranch: 'gone' })).error?.code).toBe('base_branch_missing');
     expect(pod.status(runId).state).toBe('unknown');

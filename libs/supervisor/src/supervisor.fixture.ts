@@ -22,9 +22,13 @@ export class SupervisedRoot {
 
   /** As `ask`, without waiting for it: for several at once. */
   async askBeside<T>(command: string, runId: string, request: unknown): Promise<T> {
+    return JSON.parse(await this.rawBeside(command, runId, request)) as T;
+  }
+
+  async rawBeside(command: string, runId: string, request: unknown): Promise<string> {
     const child = spawn(process.execPath, this.argv(command, runId), { stdio: ['pipe', 'pipe', 'inherit'] });
     child.stdin.end(`${JSON.stringify(request)}\n`);
-    return JSON.parse(Buffer.concat(await child.stdout.toArray()).toString()) as T;
+    return Buffer.concat(await child.stdout.toArray()).toString();
   }
 
   raw(command: string, runId: string, request: unknown): Buffer {

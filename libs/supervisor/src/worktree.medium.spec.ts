@@ -40,6 +40,10 @@ function commit(directory: string, message: string): string {
   git(directory, 'commit', '-qm', message);
   return git(directory, 'rev-parse', 'HEAD');
 }
+function commitEmpty(message: string): string {
+  git(origin, 'commit', '-q', '--allow-empty', '-m', message);
+  return git(origin, 'rev-parse', 'HEAD');
+}
 function prepare(more: object = {}): PrepareAnswer & { error?: { code: string; message: string } } {
   const places = { clone: 'clone', worktree: 'work/1', home: 'work/1.home' };
   const wanted = { remoteUrl: origin, baseBranch: 'main', branch: BRANCH, fresh: false };
@@ -96,6 +100,48 @@ describe('prepare', () => {
     git(origin, 'branch', '-D', BRANCH);
     const tip = commit(origin, 'main goes on');
     expect(prepare({ fresh: true })).toMatchObject({ head: tip, base: tip });
+  });
+
+  it('shares a fetch that began after this was asked for, and no older one', () => {
+    const second = { worktree: 'work/2', home: 'work/2.home', branchIsNew: true };
+    const first = prepare();
+    const later = commitEmpty('main goes on');
+    expect(prepare({ ...second, branch: 'capstan/t2', askedMsAgo: 60_000 })).toMatchObject({ base: first.base });
+    expect(prepare({ ...second, branch: 'capstan/t2', fresh: true })).toMatchObject({ base: later });
+    // Another base, and a branch that may be published, are looked for whatever was fetched.
+    git(origin, 'switch', '-qc', 'release');
+    const release = commitEmpty('released');
+    const asked = { ...second, fresh: true, askedMsAgo: 60_000 };
+    expect(prepare({ ...asked, baseBranch: 'release' })).toMatchObject({ base: release });
+    git(origin, 'switch', '-qc', 'capstan/t2');
+    const published = commitEmpty('published');
+    expect(prepare({ ...asked, branch: 'capstan/t2', branchIsNew: false })).toMatchObject({ head: published });
+  });
+
+  it('checks out where the base is now, not where it was last seen', () => {
+    prepare();
+    git(origin, 'rm', '-q', 'a.txt');
+    write(origin, 'new.txt', 'new\n');
+    const tip = commit(origin, 'main goes on');
+    expect(prepare({ worktree: 'work/2', home: 'work/2.home', branchIsNew: true })).toMatchObject({ base: tip });
+    const second = join(pod.root, 'work/2');
+    expect(git(second, 'status', '--porcelain', '--branch')).toBe(`## ${BRANCH}`);
+    expect([existsSync(join(second, 'a.txt')), existsSync(join(second, 'new.txt'))]).toEqual([false, true]);
+    expect(git(second, 'rev-parse', 'origin/main', 'HEAD').split('\n')).toEqual([tip, tip]);
+    expect(existsSync(`${second}.new`)).toBe(false);
+  });
+
+  it('makes do without a record of the last fetch that is torn, or of commits that are gone', () => {
+    prepare();
+    const record = join(pod.root, 'clone', 'capstan-last-fetch.json');
+    for (const text of [
+      '',
+      '{"tip":',
+      JSON.stringify({ ...JSON.parse(readFileSync(record, 'utf8')), tip: 'f'.repeat(40) }),
+    ]) {
+      writeFileSync(record, text);
+      expect(prepare({ fresh: true, branchIsNew: true })).toMatchObject({ head: git(origin, 'rev-parse', 'HEAD') });
+    }
   });
 
   it('makes several worktrees at once from one clone', async () => {

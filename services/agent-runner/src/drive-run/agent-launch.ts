@@ -7,13 +7,12 @@ import {
   type LaunchRequest,
   type PrepareRequest,
   type RunOutcome,
-  type StartAnswer,
   type StartRequest,
 } from '@capstan/domain';
 import { renderPrompt, type AgentAdapter, type AgentSettings } from '@capstan/agents';
 import { forge } from '@capstan/forges';
 import type { Run } from '@capstan/database';
-import type { SupervisorClient } from '@capstan/runtimes';
+import type { StartedRun, SupervisorClient } from '@capstan/runtimes';
 import type { DriveWorld } from './drive-run.snapshot.js';
 
 /** What the supervisor says when it was asked and couldn't prepare; everything else is the connection's. */
@@ -38,7 +37,7 @@ export function prepareRequest(
   run: Run,
   world: DriveWorld,
   directories: TaskDirectories,
-  token: string,
+  { token, askedMsAgo }: { readonly token: string; readonly askedMsAgo: number },
 ): PrepareRequest {
   const { repository } = world;
   const connection = { fullName: repository.fullName, apiUrl: repository.apiUrl, cloneUrl: repository.cloneUrl, token };
@@ -51,6 +50,8 @@ export function prepareRequest(
     worktree: directories.worktree,
     home: directories.home,
     fresh: false,
+    askedMsAgo: Math.floor(askedMsAgo),
+    branchIsNew: world.firstRun,
   };
 }
 
@@ -132,11 +133,11 @@ export async function agentSecrets(
 export async function startOrRefusal(
   supervisor: SupervisorClient,
   runId: string,
-  request: StartRequest,
-  signal?: AbortSignal,
-): Promise<StartAnswer | UserError | TransientError> {
+  request: Required<StartRequest>,
+  signals: { readonly signal: AbortSignal; readonly preparing?: AbortSignal },
+): Promise<StartedRun | UserError | TransientError> {
   try {
-    return await supervisor.start(runId, request, signal);
+    return await supervisor.startAndFollow(runId, request, signals);
   } catch (error) {
     if (error instanceof UserError && error.code !== 'fenced' && error.code !== 'replaced') return error;
     if (error instanceof TransientError && PREPARE_REFUSALS.has(error.code)) return error;

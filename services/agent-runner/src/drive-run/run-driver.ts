@@ -1,10 +1,9 @@
 import {
   TransientError,
   UserError,
-  backoffMs,
   errorText,
   type FaultPort,
-  type RunExit,
+  type FinishRequest,
   type RunOutcome,
   type StartAnswer,
   type StartRequest,
@@ -12,7 +11,7 @@ import {
 import { agent, type AgentAdapter } from '@capstan/agents';
 import type { Database, Run } from '@capstan/database';
 import type { Broker } from '@capstan/jetstream';
-import { SupervisorClient, type Runtime } from '@capstan/runtimes';
+import { SupervisorClient, type Runtime, type StartedRun } from '@capstan/runtimes';
 import type { Vault } from '@capstan/service-kit';
 import { FencedError, LogWriter } from '../write-log/log-writer.js';
 import {
@@ -30,6 +29,8 @@ import {
 import { recordFinished, recordStarted } from './drive-run.apply.js';
 import { readDrive, readPodState, type DriveWorld } from './drive-run.snapshot.js';
 import { judgeRun } from './judge-run.decide.js';
+import { Patience } from './patience.js';
+import { Ended, STOPPED_BEFORE, type RunEnd } from './run-end.js';
 
 export interface DriverPorts {
   readonly database: Database;
@@ -43,20 +44,10 @@ export interface DriverPorts {
   readonly faults: FaultPort;
 }
 
-const RETRY = { baseMs: 200, maxMs: 3_000 };
 /** A pod that is not known to be gone is asked again for this long before the run counts as lost, ms. */
 const UNREACHABLE_MS = 120_000;
 /** Tries of a preparation that failed for a reason that may pass. */
 const PREPARE_TRIES = 3;
-
-const STOPPED_BEFORE: RunOutcome = { kind: 'stopped', detail: 'Stopped before the agent was started' };
-
-/** The run is over for a reason that is known already. */
-class Ended extends Error {
-  constructor(readonly outcome: RunOutcome) {
-    super(outcome.detail);
-  }
-}
 
 /**
  * Drives one leased run from wherever it stands to its end: prepare, launch, read, judge. Every step may be repeated by
@@ -67,14 +58,18 @@ export class RunDriver {
   private readonly abort = new AbortController();
   /** Drops the wait for a long preparation: nobody wants it any more. */
   private readonly preparing = new AbortController();
+  private readonly patience = new Patience(this.abort.signal);
   private readonly supervisor: SupervisorClient;
   private readonly agent: AgentAdapter;
+  private readonly openedAt = performance.now();
   private wantStop = false;
   private launched = false;
   private stopSent: Promise<void> | undefined;
   private world!: DriveWorld;
   private directories!: TaskDirectories;
   private writer!: LogWriter;
+  /** The connection that started the agent: it goes on as the first reading. */
+  private started: StartedRun | undefined;
 
   private constructor(
     private readonly ports: DriverPorts,
@@ -120,7 +115,7 @@ export class RunDriver {
       const outcome = await this.outcome();
       if (this.abort.signal.aborted) return 'let_go';
       await this.ports.faults('finish.after');
-      const result = await this.patiently(() => recordFinished(this.ports.database, this.run, outcome));
+      const result = await this.patience.persist(() => recordFinished(this.ports.database, this.run, outcome));
       this.writer.announceEnd();
       if (result === 'applied') this.log('info', 'run finished', { outcome: outcome.kind, detail: outcome.detail });
       return result === 'applied' ? 'finished' : 'fenced';
@@ -149,8 +144,7 @@ export class RunDriver {
       if (this.run.state === 'leased') await this.begin();
       this.launched = true;
       if (this.wantStop) this.sendStop();
-      const exit = await this.follow();
-      return await this.judge(exit);
+      return await this.judge(await this.follow());
     } catch (error) {
       if (error instanceof Ended) return error.outcome;
       throw error;
@@ -177,37 +171,42 @@ export class RunDriver {
     this.log('info', answer.alreadyThere ? 'agent was launched before' : 'agent launched', { pid: answer.process.pid });
   }
 
-  private async startRequest(deadlineAt: number): Promise<StartRequest> {
+  private async startRequest(deadlineAt: number): Promise<Required<StartRequest>> {
     const { run, world, agent, directories } = this;
     const token = await this.requireSecret(world.repository.credentialSecret);
     const secrets = await agentSecrets(agent, (name) => this.secret(name));
     const { podEnvironment } = this.ports;
     return {
-      prepare: prepareRequest(run, world, directories, token),
+      prepare: prepareRequest(run, world, directories, { token, askedMsAgo: this.askedMsAgo() }),
       launch: launchRequest({ run, world, agent, directories, secrets, podEnvironment, deadlineAt }),
+      follow: { from: this.writer.next, finish: this.finishRequest() },
     };
   }
 
   /** Asks until the agent is there or its worktree can't be had. Repeating finds a run that was started unheard. */
-  private async start(request: StartRequest): Promise<StartAnswer> {
+  private async start(request: Required<StartRequest>): Promise<StartAnswer> {
     for (let attempt = 1; ; attempt += 1) {
       const answer = await this.reach(() => this.startUnlessStopped(request));
-      if (!(answer instanceof Error)) return answer;
+      if (!(answer instanceof Error)) {
+        this.started = answer;
+        return answer.answer;
+      }
       if (answer instanceof UserError || attempt >= PREPARE_TRIES) throw new Ended(prepareFailure(answer));
       this.log('warn', 'preparing will be tried again', { attempt, error: errorText(answer) });
-      await this.pause(attempt);
+      await this.patience.pause(attempt);
       if (this.wantStop) throw new Ended(STOPPED_BEFORE);
-      this.requirePod(await this.patiently(() => readPodState(this.ports.database, this.run.podId)));
+      this.requirePod(await this.patience.persist(() => readPodState(this.ports.database, this.run.podId)));
     }
   }
 
   /** A stop that comes during a long preparation ends it, unless the agent is found to be there already. */
-  private async startUnlessStopped(request: StartRequest): Promise<StartAnswer | UserError | TransientError> {
+  private async startUnlessStopped(request: Required<StartRequest>): Promise<StartedRun | UserError | TransientError> {
     const { supervisor, run, wantStop } = this;
-    if (!wantStop) return startOrRefusal(supervisor, run.id, request, this.preparing.signal);
+    const { signal } = this.abort;
+    if (!wantStop) return startOrRefusal(supervisor, run.id, request, { signal, preparing: this.preparing.signal });
     const { state, process } = await supervisor.status(run.id);
     if (state === 'unknown') throw new Ended(STOPPED_BEFORE);
-    if (process !== undefined) return startOrRefusal(supervisor, run.id, request);
+    if (process !== undefined) return startOrRefusal(supervisor, run.id, request, { signal });
     // It was broken off between its making and its start: whatever came of that ends here.
     await supervisor.command(run.id, { id: `stop-${run.epoch}`, epoch: run.epoch, command: 'stop' });
     throw new Ended(STOPPED_BEFORE);
@@ -217,7 +216,7 @@ export class RunDriver {
     this.launched = true;
     const { worktree: path, home } = this.directories;
     const started = { process, deadlineAt, worktree: { path, home }, prepared };
-    this.fence(await this.patiently(() => recordStarted(this.ports.database, this.run, started)));
+    this.fence(await this.patience.persist(() => recordStarted(this.ports.database, this.run, started)));
     this.run = { ...this.run, state: 'running' };
     if (prepared === undefined) return;
     this.run = { ...this.run, baseSha: prepared.base, headSha: prepared.head };
@@ -231,21 +230,25 @@ export class RunDriver {
   }
 
   /** Reads the journal to its exit line, whatever happens to the connection. */
-  private async follow(): Promise<RunExit> {
+  private async follow(): Promise<RunEnd> {
+    let reading: StartedRun | undefined;
     let failures = 0;
     let since = performance.now();
     for (;;) {
       try {
         await this.ports.faults('attach.before');
         const options = { from: this.writer.next, epoch: this.run.epoch, signal: this.abort.signal };
-        for await (const items of this.supervisor.attach(this.run.id, options)) {
+        const journal = this.started?.journal() ?? this.supervisor.attach(this.run.id, options);
+        reading = this.started;
+        this.started = undefined;
+        for await (const items of journal) {
           failures = 0;
           since = performance.now();
           await this.writer.take(items);
           await this.ports.faults('attach.after');
         }
         await this.writer.flush();
-        if (this.writer.exit !== null) return this.writer.exit;
+        if (this.writer.exit !== null) return { exit: this.writer.exit, finished: reading?.finished };
       } catch (error) {
         if (this.abort.signal.aborted) throw error;
         if (error instanceof UserError && (error.code === 'run_lost' || error.code === 'run_not_found')) {
@@ -258,7 +261,7 @@ export class RunDriver {
         }
         if (!(error instanceof TransientError)) throw error;
         this.log('warn', 'the connection to the agent broke', { error: errorText(error) });
-        this.requirePod(await this.patiently(() => readPodState(this.ports.database, this.run.podId)));
+        this.requirePod(await this.patience.persist(() => readPodState(this.ports.database, this.run.podId)));
         if (performance.now() - since > UNREACHABLE_MS)
           throw new Ended({
             kind: 'lost',
@@ -267,27 +270,18 @@ export class RunDriver {
           });
       }
       failures += 1;
-      await this.pause(failures);
+      await this.patience.pause(failures);
     }
   }
 
-  private async judge(exit: RunExit): Promise<RunOutcome> {
+  private async judge({ exit, finished }: RunEnd): Promise<RunOutcome> {
     await this.ports.faults('finish.before');
     const base = this.run.baseSha ?? '';
     const judgement = this.agent.judge(this.writer.parseState, exit);
-    let finish = null;
-    if (exit.ended !== 'stopped') {
+    let finish = finished ?? null;
+    if (exit.ended !== 'stopped' && finish === null) {
       try {
-        finish = await this.reach(() =>
-          this.supervisor.finish(this.run.id, {
-            worktree: this.directories.worktree,
-            home: this.directories.home,
-            base,
-            branch: this.run.branch,
-            message: this.world.task.title,
-            author: this.ports.author,
-          }),
-        );
+        finish = await this.reach(() => this.supervisor.finish(this.run.id, { ...this.finishRequest(), base }));
       } catch (error) {
         if (!(error instanceof UserError) || error.code === 'fenced') throw error;
         return {
@@ -298,6 +292,11 @@ export class RunDriver {
       }
     }
     return judgeRun({ exit, judgement, finish, base, publishedSha: this.world.publishedSha });
+  }
+
+  private finishRequest(): Omit<FinishRequest, 'base'> {
+    const { worktree, home } = this.directories;
+    return { worktree, home, branch: this.run.branch, message: this.world.task.title, author: this.ports.author };
   }
 
   private sendStop(): void {
@@ -312,18 +311,23 @@ export class RunDriver {
       });
   }
 
+  /** By the database's clock until the world was read, by this process's since. */
+  private askedMsAgo(): number {
+    return this.world.placedMsAgo + performance.now() - this.openedAt;
+  }
+
   private deadline(): number {
     return this.run.deadlineAt?.getTime() ?? Date.now() + this.run.limits.maxRunMinutes * 60_000;
   }
 
   private secret(name: string): Promise<string | null> {
-    return this.patiently(() =>
+    return this.patience.persist(() =>
       this.ports.vault.get({ workspaceId: this.run.workspaceId, repositoryId: this.run.repositoryId, name }),
     );
   }
 
   private requireSecret(name: string): Promise<string> {
-    return this.patiently(() =>
+    return this.patience.persist(() =>
       this.ports.vault.require({ workspaceId: this.run.workspaceId, repositoryId: this.run.repositoryId, name }),
     );
   }
@@ -352,32 +356,16 @@ export class RunDriver {
         return await call();
       } catch (error) {
         if (!(error instanceof TransientError) || this.abort.signal.aborted) throw error;
-        this.requirePod(await this.patiently(() => readPodState(this.ports.database, this.run.podId)));
+        this.requirePod(await this.patience.persist(() => readPodState(this.ports.database, this.run.podId)));
         if (performance.now() - since > UNREACHABLE_MS)
           throw new Ended({
             kind: 'lost',
             detail: `The pod could not be asked: ${errorText(error)}`,
             symptom: 'pod_lost',
           });
-        await this.pause(attempt);
+        await this.patience.pause(attempt);
       }
     }
-  }
-
-  /** Waits for Postgres as long as it takes. */
-  private async patiently<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!(error instanceof TransientError) || this.abort.signal.aborted) throw error;
-        await this.pause(attempt);
-      }
-    }
-  }
-
-  private async pause(attempt: number): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), RETRY)));
   }
 
   private fence(result: 'applied' | 'fenced'): void {
