@@ -1,4 +1,12 @@
-import { LEGAL_PAIRS, TASK_STATES, TransientError, shortId, type Actor } from '@capstan/domain';
+import {
+  LEGAL_PAIRS,
+  TASK_STATES,
+  TransientError,
+  shortId,
+  type Actor,
+  type FaultPoint,
+  type FaultPort,
+} from '@capstan/domain';
 import { taskChanged } from '@capstan/events';
 import { eventually, testDatabase } from '@capstan/test-support';
 import type { Task } from './index.js';
@@ -199,6 +207,51 @@ describe('createTask and changeTask', () => {
     expect(await database.query<Task>('select * from task where id = $1', [task.id])).toMatchObject([
       { state: 'queued', version: 1 },
     ]);
+  });
+});
+
+describe('a commit that is a step', () => {
+  const passing = async (
+    faults: FaultPort,
+    work: (faulty: Database, task: Awaited<ReturnType<typeof aTask>>) => Promise<unknown>,
+  ) => {
+    const task = await aTask();
+    const faulty = await Database.open({ url: server.url, poolSize: 1, faults });
+    try {
+      await work(faulty, task);
+    } finally {
+      await faulty.close();
+    }
+    const [row] = await database.query<Task>('select * from task where id = $1', [task.id]);
+    return row!.state;
+  };
+  const cancel = (faulty: Database, task: Awaited<ReturnType<typeof aTask>>) =>
+    faulty.commit('advance', (tx) => changeTask(tx, { task, transition: 'cancel', cause: 'x', actor: ACTOR }));
+
+  it('passes a fault point on both sides; before it nothing is there, after it everything, untold', async () => {
+    const told: unknown[] = [];
+    const dying =
+      (at: FaultPoint): FaultPort =>
+      (point) => {
+        if (point === at) throw new Error('power cut');
+      };
+    const tries = (at: FaultPoint) =>
+      passing(dying(at), async (faulty, task) => {
+        faulty.onCommitted((rows) => told.push(...rows));
+        await expect(cancel(faulty, task)).rejects.toThrow('power cut');
+      });
+    expect(await tries('advance.before')).toBe('queued');
+    expect(await tries('advance.after')).toBe('cancelled');
+    expect(told).toEqual([]);
+  });
+
+  it('passes none when there was nothing to tell', async () => {
+    const passed: FaultPoint[] = [];
+    const note: FaultPort = (point) => void passed.push(point);
+    await passing(note, (faulty) => faulty.commit('place', async () => undefined));
+    expect(passed).toEqual([]);
+    await passing(note, cancel);
+    expect(passed).toEqual(['advance.before', 'advance.after']);
   });
 });
 
