@@ -79,6 +79,12 @@ export class Run {
   judgedAt!: Date | null;
   @Column('timestamptz', { nullable: true })
   publishedAt!: Date | null;
+  /** Its lines are kept no longer, and nobody is shown what is left of them. */
+  @Column('timestamptz', { nullable: true })
+  logExpiredAt!: Date | null;
+  /** The last line is gone. */
+  @Column('timestamptz', { nullable: true })
+  logRemovedAt!: Date | null;
   @Column('text', { nullable: true })
   traceparent!: string | null;
   @Column('int')
