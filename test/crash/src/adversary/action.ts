@@ -5,7 +5,7 @@ import type { Random } from './random.js';
  * One thing that the adversary does to a running Capstan. It draws all its chance from `random`, notes what it really
  * did (printed with the time, and kept in the report), and leaves nothing broken behind: when the promise resolves, what
  * it stopped goes on. Up to two actions are under way at once, so it must bear a host that is down already.
- * A promise that is rejected makes the run fail.
+ * A promise that is rejected is a complaint, and makes the run fail.
  */
 export interface Action {
   readonly name: string;

@@ -30,6 +30,13 @@ export interface Answer<T> {
   readonly body: T;
 }
 
+/** What somebody saw who looked on while it ran. */
+export interface Complaint {
+  /** Unix ms. */
+  readonly at: number;
+  readonly text: string;
+}
+
 export interface StageOptions {
   readonly dataDir: string;
   readonly replicas: number;
@@ -65,6 +72,7 @@ export class Stage {
   hostEntry: string;
   /** Whoever stands before the replicas of the gateway. */
   readonly url: string;
+  readonly complaints: Complaint[] = [];
 
   private constructor(
     readonly dataDir: string,
@@ -145,6 +153,19 @@ export class Stage {
       await stage.close();
       throw error;
     }
+  }
+
+  /** Something that must never be seen; it makes the run fail, which goes on meanwhile. */
+  complain(text: string): void {
+    this.complaints.push({ at: Date.now(), text });
+  }
+
+  /** Whatever an action left stopped or down goes on. */
+  async mend(): Promise<void> {
+    this.postgres.thaw();
+    this.nats.thaw();
+    await this.postgres.start();
+    for (const host of this.hosts.all) host.kill('SIGCONT');
   }
 
   /** Makes the first user and workspace. */

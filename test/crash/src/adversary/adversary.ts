@@ -1,0 +1,94 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Stage } from '../stage/stage.js';
+import type { Action } from './action.js';
+import { Random } from './random.js';
+
+/** One line of the schedule: everything that the adversary will do is known before it begins. */
+export interface Scheduled {
+  /** After its beginning. */
+  readonly atMs: number;
+  readonly action: string;
+  /** All chance within the action comes from this. */
+  readonly seed: number;
+}
+
+/** What was really done. */
+export interface Deed {
+  /** Unix ms. */
+  readonly at: number;
+  readonly action: string;
+  readonly text: string;
+}
+
+const AT_ONCE = 2;
+
+/**
+ * Draws actions from a bag that holds as many copies of each as it weighs, until the time is full: every action comes
+ * before any comes more often than its weight says.
+ */
+export function planSchedule(
+  actions: readonly Action[],
+  lengthMs: number,
+  gapMs: readonly [number, number],
+  random: Random,
+): Scheduled[] {
+  const bag = actions.flatMap(({ name, weight }) => Array.from({ length: weight }, () => name));
+  const schedule: Scheduled[] = [];
+  let drawn: string[] = [];
+  for (let atMs = random.int(...gapMs); atMs < lengthMs; atMs += random.int(...gapMs)) {
+    if (drawn.length === 0) drawn = random.shuffled(bag);
+    schedule.push({ atMs, action: drawn.pop()!, seed: random.fork().seed });
+  }
+  return schedule;
+}
+
+/** Carries a schedule out against a stage. */
+export class Adversary {
+  readonly deeds: Deed[] = [];
+  private underWay = new Set<Promise<void>>();
+  private stopped = false;
+
+  constructor(
+    private readonly stage: Stage,
+    private readonly actions: readonly Action[],
+    readonly schedule: readonly Scheduled[],
+    private readonly tell: (deed: Deed) => void,
+  ) {}
+
+  /** Resolves when the last action has ended. One that fails is a complaint. */
+  async act(): Promise<void> {
+    const began = performance.now();
+    for (const { atMs, action, seed } of this.schedule) {
+      await this.pause(began + atMs - performance.now());
+      while (this.underWay.size >= AT_ONCE) await Promise.race(this.underWay);
+      if (this.stopped) break;
+      const work = this.one(action, new Random(seed)).catch((error: unknown) => {
+        this.stage.complain(`the action ${action} (seed ${seed}) failed: ${String(error)}`);
+      });
+      const entry = work.finally(() => this.underWay.delete(entry));
+      this.underWay.add(entry);
+    }
+    await Promise.all(this.underWay);
+  }
+
+  /** No further action begins. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private async one(name: string, random: Random): Promise<void> {
+    const action = this.actions.find((each) => each.name === name);
+    if (action === undefined) throw new Error(`there is no action ${name}`);
+    const note = (text: string): void => {
+      const deed = { at: Date.now(), action: name, text };
+      this.deeds.push(deed);
+      this.tell(deed);
+    };
+    await action.act(this.stage, random, note);
+  }
+
+  private async pause(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    while (!this.stopped && performance.now() < end) await pause(Math.min(200, Math.max(0, end - performance.now())));
+  }
+}
