@@ -16,9 +16,12 @@ export interface FaultRule {
   readonly delayMs?: number;
   /** Do what was asked, then lose the answer: the connection is reset. */
   readonly afterExecution?: boolean;
+  /** With `afterExecution`, REST only: the client waits in vain for this long before; its own time-out may end that sooner. */
+  readonly holdAnswerMs?: number;
   readonly dropWebhooks?: boolean;
   readonly duplicateWebhooks?: boolean;
-  readonly delayWebhooksMs?: number;
+  /** A function is asked anew for each delivery: late by different times they overtake one another. */
+  readonly delayWebhooksMs?: number | (() => number);
   readonly badSignature?: boolean;
 }
 

@@ -373,6 +373,13 @@ describe('limits and faults', () => {
     expect(await refusal(api.pulls.list(APP))).toMatchObject({ status: 403, body: { message: 'secondary' } });
   });
 
+  it('keeps a client waiting in vain for the answer to what was done', async () => {
+    double.inject({ method: 'POST', path: '/repos/acme/app/issues', afterExecution: true, holdAnswerMs: 60_000 });
+    const request = { signal: AbortSignal.timeout(100) };
+    await expect(api.issues.create({ ...APP, title: 'Slow', request })).rejects.toThrow();
+    expect((await api.issues.listForRepo(APP)).data.map((issue) => issue.title)).toEqual(['Slow']);
+  });
+
   it('loses an answer after having done the work, over REST and git', async () => {
     double.inject({ method: 'POST', path: '/repos/acme/app/issues', afterExecution: true });
     await expect(api.issues.create({ ...APP, title: 'Once' })).rejects.toThrow();
@@ -450,6 +457,18 @@ describe('webhooks', () => {
       .update(received[0]?.raw ?? '')
       .digest('hex');
     expect(received[0]?.headers['x-hub-signature-256']).not.toBe(`sha256=${right}`);
+  });
+
+  it('overtake one another when each is late by another time', async () => {
+    subscribe('issues');
+    await double.settled();
+    received = [];
+    const delays = [400, 1];
+    double.inject({ path: 'issues', times: 2, delayWebhooksMs: () => delays.shift()! });
+    for (const title of ['First', 'Second']) await double.createIssue(FULL, { title });
+    await double.settled();
+    const titles = received.map(({ raw }) => (JSON.parse(raw.toString()) as { issue: { title: string } }).issue.title);
+    expect(titles).toEqual(['Second', 'First']);
   });
 
   it('are subscribed to over REST', async () => {

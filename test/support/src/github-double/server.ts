@@ -85,6 +85,7 @@ export class DoubleServer {
     const answer = await this.answer(request, { url, method, access, body });
     if (loseAnswer) {
       note(0, body);
+      await held(request, fault?.holdAnswerMs ?? 0);
       request.socket.resetAndDestroy();
       return;
     }
@@ -161,6 +162,15 @@ export class DoubleServer {
     });
     response.end(text);
   }
+}
+
+/** Resolves after a while, or when the client has given up. */
+function held({ socket }: IncomingMessage, ms: number): Promise<void> {
+  if (ms === 0 || socket.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    socket.once('close', () => (clearTimeout(timer), resolve()));
+  });
 }
 
 const NOT_JSON = Symbol('not JSON');

@@ -106,7 +106,8 @@ export class WebhookSender {
     const frozen = JSON.parse(JSON.stringify(payload)) as Record<string, unknown>;
     const fault = this.world.faults.forDelivery(event.event, event.action);
     await this.check(event.event, event.action, frozen);
-    if (fault?.delayWebhooksMs) await this.pause(fault.delayWebhooksMs);
+    const late = fault?.delayWebhooksMs ?? 0;
+    if (late !== 0) await this.pause(typeof late === 'function' ? late() : late);
     const delivery = {
       guid: randomUUID(),
       event: event.event,
