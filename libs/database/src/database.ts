@@ -1,17 +1,17 @@
-import { randomBytes } from 'node:crypto';
-import {
-  DataSource,
-  type EntityManager,
-  type EntityTarget,
-  type ObjectLiteral,
-  type QueryDeepPartialEntity,
-} from 'typeorm';
-import { noFaults, uuidv7, type FaultPort, type FaultStep, type Id } from '@capstan/domain';
-import type { EventDefinition } from '@capstan/events';
-import { ENTITIES, type Outbox } from './entities/index.js';
-import { classifyDatabaseError } from './errors.js';
+import type pg from 'pg';
+import { DataSource } from 'typeorm';
+import { Bug, noFaults, type FaultPort, type FaultStep, type Id } from '@capstan/domain';
+import { ENTITIES } from './entities/index.js';
+import { classifyDatabaseError, isDatabaseOutage, isUnanswered } from './errors.js';
 import { SnakeNaming } from './naming.js';
-import { camelRow } from './row.js';
+import { Transaction, rowsOf, type OutboxRow, type Tx } from './transaction.js';
+
+export { newId } from './new-id.js';
+export type { NewRow, NewTaskEvent, OutboxRow, Tx } from './transaction.js';
+
+/** A statement, and before it a free connection, is waited for this long: an outage is then told, not waited out. ms */
+const STATEMENT_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -20,6 +20,8 @@ export interface DatabaseOptions {
   readonly applicationName?: string;
   /** `traceparent` of what is going on right now, for outbox rows. */
   readonly traceparent?: () => string | null;
+  /** How long a statement may take. Default 10 s. ms */
+  readonly statementTimeoutMs?: number;
   /** Passed before and after each {@link Database.commit} that emitted something. */
   readonly faults?: FaultPort;
 }
@@ -30,14 +32,15 @@ export interface TransactionOptions {
 }
 
 /**
- * The one pool of a process. Every error that may pass (connection lost, server stopping, too many clients,
- * serialization) is thrown as TransientError `database_unavailable`.
+ * The one pool of a process. Every error that may pass (connection lost, no answer in time, server stopping, too many
+ * clients, serialization) is thrown as TransientError `database_unavailable`.
  */
 export class Database {
   private readonly committed = new Set<(rows: readonly OutboxRow[]) => void>();
 
   private constructor(
     readonly dataSource: DataSource,
+    private readonly pool: pg.Pool,
     private readonly traceparent: () => string | null,
     private readonly faults: FaultPort,
   ) {}
@@ -53,13 +56,20 @@ export class Database {
       synchronize: false,
       migrationsRun: false,
       installExtensions: false,
-      connectTimeoutMS: 5_000,
-      extra: { keepAlive: true, idleTimeoutMillis: 30_000 },
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      extra: {
+        keepAlive: true,
+        idleTimeoutMillis: 30_000,
+        query_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+      },
       // A lost idle connection is replaced by the pool at the next query; without a handler it would end the process.
       poolErrorHandler: () => undefined,
     });
     await guarded(() => dataSource.initialize());
-    return new Database(dataSource, options.traceparent ?? (() => null), options.faults ?? noFaults);
+    const { master } = dataSource.driver as unknown as { readonly master: pg.Pool };
+    // A connection that is lost in somebody's hands is told to them by their next statement.
+    master.on('connect', (client) => client.on('error', () => undefined));
+    return new Database(dataSource, master, options.traceparent ?? (() => null), options.faults ?? noFaults);
   }
 
   async close(): Promise<void> {
@@ -68,7 +78,7 @@ export class Database {
 
   /** One statement outside a transaction. */
   async query<Row = Record<string, unknown>>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return guarded(async () => rowsOf<Row>(await this.dataSource.query(sql, [...parameters])));
+    return this.withClient(async (client) => rowsOf<Row>(await client.query(sql, [...parameters])));
   }
 
   /** Runs `work` in one transaction and wakes the relay with what it emitted. */
@@ -86,19 +96,42 @@ export class Database {
     work: (tx: Tx) => Promise<T>,
     { workspaceId }: TransactionOptions,
   ): Promise<T> {
-    const emitted: OutboxRow[] = [];
-    const result = await guarded(() =>
-      this.dataSource.transaction(async (manager) => {
-        if (workspaceId !== undefined)
-          await manager.query(`select set_config('capstan.workspace', $1, true)`, [workspaceId]);
-        const result = await work(transactionOn(manager, emitted, this.traceparent));
-        if (step !== null && emitted.length > 0) await this.faults(`${step}.before`);
-        return result;
-      }),
-    );
-    if (step !== null && emitted.length > 0) await this.faults(`${step}.after`);
-    if (emitted.length > 0) for (const listener of this.committed) listener(emitted);
-    return result;
+    return this.withClient(async (client) => {
+      await client.query(workspaceId === undefined ? 'begin' : `begin; ${bindTo(workspaceId)}`);
+      const tx = new Transaction(client, this.dataSource, this.traceparent);
+      try {
+        const result = await work(tx);
+        await tx.tell();
+        if (step !== null && tx.emitted.length > 0) await this.faults(`${step}.before`);
+        const { command } = await client.query('commit');
+        // A statement failed, and whoever asked for it took no notice: nothing of the transaction is there.
+        if (command !== 'COMMIT') throw new Bug('A transaction went on after one of its statements had failed');
+        return { result, emitted: tx.emitted };
+      } catch (error) {
+        if (!isUnanswered(error)) await client.query('rollback');
+        throw error;
+      }
+    }).then(async ({ result, emitted }) => {
+      if (step !== null && emitted.length > 0) await this.faults(`${step}.after`);
+      if (emitted.length > 0) for (const listener of this.committed) listener(emitted);
+      return result;
+    });
+  }
+
+  /** A connection that failed, or whose answer is still outstanding, isn't used again. */
+  private async withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    let client: pg.PoolClient | undefined;
+    let unfit = false;
+    try {
+      client = await this.pool.connect();
+      return await work(client);
+    } catch (thrown) {
+      const error = classifyDatabaseError(thrown);
+      unfit = isDatabaseOutage(error);
+      throw error;
+    } finally {
+      client?.release(unfit);
+    }
   }
 
   /** Calls back after each commit that emitted events. The callback must not throw. */
@@ -106,6 +139,13 @@ export class Database {
     this.committed.add(listener);
     return () => this.committed.delete(listener);
   }
+}
+
+/** As a literal: it goes with the `begin`, in one message. */
+function bindTo(workspaceId: Id): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(workspaceId))
+    throw new Bug('A workspace is named by its id');
+  return `select set_config('capstan.workspace', '${workspaceId}', true)`;
 }
 
 async function guarded<T>(work: () => Promise<T>): Promise<T> {

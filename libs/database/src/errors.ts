@@ -18,6 +18,11 @@ export function isDatabaseOutage(error: unknown): boolean {
   return error instanceof TransientError && /^database_(unavailable|full|connections)$/.test(error.code);
 }
 
+/** The client gave up on a statement whose answer may still come on its connection. */
+export function isUnanswered(error: unknown): boolean {
+  return errorText(error) === 'Query read timeout';
+}
+
 /** The error itself, or TransientError `database_unavailable`, `database_full`, `database_connections` when Postgres isn't there or the conflict passes. */
 export function classifyDatabaseError(error: unknown): unknown {
   const code = codeOf(error);
@@ -27,7 +32,8 @@ export function classifyDatabaseError(error: unknown): unknown {
     NETWORK.has(code) ||
     /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect)/.test(
       text,
-    );
+    ) ||
+    isUnanswered(error);
   if (!passing) return error;
   return new TransientError(`Postgres can't be asked: ${errorText(error)}`, {
     code: OUTAGES[code] ?? 'database_unavailable',

@@ -2,7 +2,6 @@ import {
   DEFAULT_PRIORITY,
   UserError,
   shortId,
-  traceIdOf,
   TASK_TRANSITIONS,
   type Actor,
   type Id,
@@ -13,8 +12,8 @@ import {
   type TransitionName,
 } from '@capstan/domain';
 import { taskChanged, taskCreated, taskRequested } from '@capstan/events';
-import { newId, type Tx } from './database.js';
-import { Task, TaskDependency, TaskEvent, TaskRequest } from './entities/index.js';
+import { newId, type NewTaskEvent, type Tx } from './database.js';
+import { Task, TaskDependency, TaskRequest } from './entities/index.js';
 
 export interface NewTask {
   readonly id?: Id;
@@ -108,39 +107,9 @@ export async function unmetDependencies(tx: Tx, workspaceId: Id, dependsOn: read
   return found.filter((row) => row.state !== 'completed').map((row) => row.id);
 }
 
-export interface NewTaskEvent {
-  readonly workspaceId: Id;
-  readonly taskId: Id;
-  readonly kind: 'created' | 'transition' | 'waiting' | 'request' | 'effect' | 'run' | 'note';
-  readonly fromState?: TaskState;
-  readonly toState?: TaskState;
-  /** One sentence for people. */
-  readonly cause: string;
-  readonly actor: Actor;
-  /** Null takes the task's own. */
-  readonly traceparent: string | null;
-  readonly detail?: Readonly<Record<string, unknown>>;
-}
-
 /** Appends one line to a task's life. */
 export async function recordTaskEvent(tx: Tx, event: NewTaskEvent): Promise<void> {
-  await tx.insert(TaskEvent, {
-    id: newId(),
-    workspaceId: event.workspaceId,
-    taskId: event.taskId,
-    kind: event.kind,
-    fromState: event.fromState ?? null,
-    toState: event.toState ?? null,
-    cause: event.cause,
-    actor: event.actor,
-    traceId: traceIdOf(event.traceparent ?? (await traceparentOf(tx, event.taskId))),
-    detail: (event.detail ?? null) as never,
-  });
-}
-
-async function traceparentOf(tx: Tx, taskId: Id): Promise<string | null> {
-  const [task] = await tx.query<Pick<Task, 'traceparent'>>('select traceparent from task where id = $1', [taskId]);
-  return task?.traceparent ?? null;
+  await tx.record(event);
 }
 
 /** Columns that a change of a task may set besides its state. */
@@ -189,13 +158,13 @@ export interface TaskChange {
 export async function changeTask(tx: Tx, change: TaskChange): Promise<'applied' | 'stale'> {
   const { task, transition, patch = {} } = change;
   const to = transition === undefined ? task.state : TASK_TRANSITIONS[transition].to;
-  const result = await tx.manager
-    .createQueryBuilder()
-    .update(Task)
-    .set({ ...(patch as object), state: to, version: () => 'version + 1', updatedAt: () => 'now()' })
-    .where('id = :id and version = :version', { id: task.id, version: task.version })
-    .execute();
-  if (result.affected !== 1) return 'stale';
+  const changed = await tx.update(Task, {
+    set: 'version = version + 1, updated_at = now()',
+    patch: { ...patch, state: to },
+    where: 'id = $1 and version = $2',
+    parameters: [task.id, task.version],
+  });
+  if (changed !== 1) return 'stale';
   if (transition !== undefined || change.silent !== true)
     await recordTaskEvent(tx, {
       workspaceId: task.workspaceId,

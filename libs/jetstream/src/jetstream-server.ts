@@ -150,7 +150,7 @@ export class JetStreamServer extends Server implements CustomTransportStrategy {
     const { faults } = this.options;
     try {
       if (ack.kind === 'ack') await faults?.('ack.before');
-      await answer(message, this.hastened(ack));
+      answer(message, this.hastened(ack));
       if (ack.kind === 'ack') await faults?.('ack.after');
     } catch (fault) {
       // The message comes again; handlers are idempotent.
@@ -226,10 +226,11 @@ export class JetStreamServer extends Server implements CustomTransportStrategy {
   }
 }
 
-async function answer(message: JsMsg, ack: Ack): Promise<void> {
+function answer(message: JsMsg, ack: Ack): void {
   switch (ack.kind) {
     case 'ack':
-      await message.ackAck();
+      // Not confirmed: an acknowledgement that is lost costs a redelivery, which does no harm.
+      message.ack();
       return;
     case 'nak':
       message.nak(ack.delayMs);

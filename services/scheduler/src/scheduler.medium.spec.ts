@@ -126,7 +126,7 @@ describe('placement', () => {
       await aTask(database, open, { priority: 20 }),
       await aTask(database, open, { priority: 10 }),
     ];
-    expect(await placeTasks(database, 10)).toBe(2);
+    expect((await placeTasks(database, 10)).count).toBe(2);
     expect([
       (await readTask(database, late.id)).state,
       (await readTask(database, early.id)).state,
@@ -139,7 +139,7 @@ describe('placement', () => {
     await aPod(database, ready);
     await aTask(database, ready);
     await aTask(database, await aRepository(database));
-    expect(await placeTasks(database, 10)).toBe(2);
+    expect((await placeTasks(database, 10)).count).toBe(2);
     const events = await database.query<{ event: string }>(
       `select event from outbox where event in ('run.start','pod.provision') order by event`,
     );
@@ -150,18 +150,18 @@ describe('placement', () => {
     const repository = await aRepository(database);
     await aTask(database, repository);
     await database.query('update workspace set paused_at = now() where id = $1', [repository.workspaceId]);
-    expect(await placeTasks(database, 10)).toBe(0);
+    expect((await placeTasks(database, 10)).count).toBe(0);
     await database.query('update workspace set paused_at = null');
     await database.query(
       `insert into credential_pause values ($1, 'GITHUB_TOKEN', now() + interval '1 hour', 'limit')`,
       [repository.workspaceId],
     );
-    expect(await placeTasks(database, 10)).toBe(0);
+    expect((await placeTasks(database, 10)).count).toBe(0);
     await database.query('delete from credential_pause');
     await database.query('delete from worker');
-    expect(await placeTasks(database, 10)).toBe(0);
+    expect((await placeTasks(database, 10)).count).toBe(0);
     await aWorker(database);
-    expect(await placeTasks(database, 10)).toBe(1);
+    expect((await placeTasks(database, 10)).count).toBe(1);
   });
 });
 
@@ -311,7 +311,7 @@ describe('a task’s life', () => {
       { state: 'finished', epoch: 4, owner: null },
     ]);
     await aTask(database, repository);
-    expect(await placeTasks(database, 10)).toBe(0);
+    expect((await placeTasks(database, 10)).count).toBe(0);
   });
 });
 

@@ -22,6 +22,9 @@ const SWEEP_LIMIT = 200;
 /** Publishes in flight at the same time. */
 const PARALLEL = 32;
 
+/** Acknowledged rows are deleted many at a time. A process that dies meanwhile leaves them to be published again. ms */
+const DELETE_AFTER_MS = 50;
+
 /** Rows that wait in memory at most; the sweep brings the rest. */
 const MAX_WAITING = 5_000;
 
@@ -37,6 +40,7 @@ export class Relay {
   private readonly flushDeletes = coalesce(() => this.deleteAcknowledged());
   private readonly sweep: Loop;
   private readonly forget: readonly (() => void)[];
+  private deleteSoon: NodeJS.Timeout | undefined;
   private closed = false;
 
   private constructor(private readonly options: RelayOptions) {
@@ -66,6 +70,7 @@ export class Relay {
     const drained = (async () => {
       await this.sweep.close();
       while (this.waiting.length > 0 || this.inFlight.size > 0) await Promise.race(this.inFlight);
+      clearTimeout(this.deleteSoon);
       await this.flushDeletes();
     })();
     await Promise.race([
@@ -120,7 +125,10 @@ export class Relay {
     }
     this.published.add({ event: row.event });
     this.acknowledged.push(row.id);
-    void this.flushDeletes();
+    this.deleteSoon ??= setTimeout(() => {
+      this.deleteSoon = undefined;
+      void this.flushDeletes();
+    }, DELETE_AFTER_MS);
   }
 
   /** One statement at a time deletes all rows that were acknowledged meanwhile. */

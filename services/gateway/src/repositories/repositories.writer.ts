@@ -115,12 +115,12 @@ export async function patchRepository(tx: Tx, caller: Caller, id: Id, patch: Pat
       remedy: 'Read it again and repeat the change.',
     });
   const columns = columnsOf(settings);
-  await tx.manager
-    .createQueryBuilder()
-    .update(Repository)
-    .set({ ...(columns as object), version: () => 'version + 1' })
-    .where('id = :id and version = :version', { id, version })
-    .execute();
+  await tx.update(Repository, {
+    set: 'version = version + 1',
+    patch: columns as object,
+    where: 'id = $1 and version = $2',
+    parameters: [id, version],
+  });
   if (columns.credentialSecret !== undefined)
     await tx.query('update ticket_source set credential_secret = $2, version = version + 1 where repository_id = $1', [
       id,

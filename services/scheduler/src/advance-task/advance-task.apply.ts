@@ -1,12 +1,12 @@
-import type { Actor, Id } from '@capstan/domain';
+import type { Actor, Id, TransitionName } from '@capstan/domain';
 import { runChanged, runFinished, runStop } from '@capstan/events';
-import { CredentialPause, changeTask, type Database, type Tx } from '@capstan/database';
+import { changeTask, type Database, type Tx } from '@capstan/database';
 import { decideAdvance, type AdvancePlan } from './advance-task.decide.js';
 import { readAdvance, type AdvanceWorld } from './advance-task.snapshot.js';
 
 /** What one look at a task came to. */
 export type AdvanceResult =
-  | { readonly kind: 'applied'; readonly transition: string; readonly cause: string }
+  | { readonly kind: 'applied'; readonly transition: TransitionName; readonly cause: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'none'; readonly reason: string };
 
@@ -22,7 +22,7 @@ export async function advanceTask(
 ): Promise<readonly AdvanceResult[]> {
   const results: AdvanceResult[] = [];
   while (results.length < MAX_STEPS) {
-    const result = await database.commit('advance', (tx) => advanceOnce(tx, taskId, random()));
+    const result = await advanceOnce(database, taskId, random());
     results.push(result);
     // Somebody moved it meanwhile: what was to be done is looked for again in the world as it is now.
     if (result.kind === 'none') break;
@@ -30,12 +30,12 @@ export async function advanceTask(
   return results;
 }
 
-async function advanceOnce(tx: Tx, taskId: Id, random: number): Promise<AdvanceResult> {
-  const world = await readAdvance(tx, taskId, random);
+async function advanceOnce(database: Database, taskId: Id, random: number): Promise<AdvanceResult> {
+  const world = await readAdvance(database, taskId, random);
   if (world === null) return { kind: 'none', reason: 'there is no such task' };
   const plan = decideAdvance(world.snapshot);
   if (plan.kind === 'none') return plan;
-  return apply(tx, world, plan);
+  return database.commit('advance', (tx) => apply(tx, world, plan));
 }
 
 async function apply(
@@ -82,9 +82,9 @@ async function pauseCredential(
   workspaceId: Id,
   pause: { readonly credential: string; readonly until: number; readonly reason: string },
 ): Promise<void> {
-  await tx.manager.upsert(
-    CredentialPause,
-    { workspaceId, credential: pause.credential, until: new Date(pause.until), reason: pause.reason },
-    ['workspaceId', 'credential'],
+  await tx.query(
+    `insert into credential_pause (workspace_id, credential, until, reason) values ($1,$2,$3,$4)
+     on conflict (workspace_id, credential) do update set until = $3, reason = $4`,
+    [workspaceId, pause.credential, new Date(pause.until), pause.reason],
   );
 }

@@ -15,7 +15,7 @@ import {
 } from '@capstan/domain';
 import type { AttentionJson, TaskPatch } from '@capstan/database';
 
-/** The world as one task's life depends on it, read in one transaction. */
+/** The world as one task's life depends on it, read in one statement. */
 export interface AdvanceSnapshot {
   /** Unix ms by the database's clock. */
   readonly now: number;
@@ -32,6 +32,8 @@ export interface AdvanceSnapshot {
     readonly ciResumes: number;
     readonly generation: number;
     readonly maxCostUsd: number;
+    /** Code of what a person has to look at. */
+    readonly attention: string | null;
   };
   /** The run that `current_run_id` names. */
   readonly run: {
@@ -104,8 +106,9 @@ export function decideAdvance(snapshot: AdvanceSnapshot): AdvancePlan {
       return run === null || run.state === 'finished' ? judge(snapshot) : NOTHING('the agent is at work');
     case 'pr_opened':
       return decideOpened(snapshot);
-    case 'queued':
     case 'needs_attention':
+      return decideReplayed(snapshot);
+    case 'queued':
     case 'failed':
     case 'cancelled':
     case 'completed':
@@ -252,6 +255,17 @@ function decideOpened(snapshot: AdvanceSnapshot): AdvancePlan {
       attention: null,
     });
   return needAttention(snapshot, refusal);
+}
+
+/** What needed a person was a write that was parked; somebody replayed it, and the pull request stands. */
+function decideReplayed({ task, pullRequest, costUsd }: AdvanceSnapshot): AdvancePlan {
+  if (task.attention !== 'effect_parked' || pullRequest?.state !== 'open' || pullRequest.refusal !== null)
+    return NOTHING('a needs_attention task advances by request');
+  return move('openPullRequest', `Replayed: pull request #${pullRequest.number} is open`, {
+    waiting: null,
+    attention: null,
+    costUsd: String(costUsd),
+  });
 }
 
 function retryOrFail(snapshot: AdvanceSnapshot, attention: AttentionJson): AdvancePlan {

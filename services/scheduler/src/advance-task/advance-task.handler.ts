@@ -23,7 +23,8 @@ export class AdvanceTaskHandler {
   async changed({ taskId, state }: PayloadOf<typeof taskChanged>): Promise<void> {
     if (isEnded(state))
       for (const dependent of await this.advancer.dependents(taskId)) await this.advancer.advance(dependent);
-    if (state !== 'provisioning' && state !== 'running') await this.placer.wake();
+    // A place is freed by a run's end, which is told by itself.
+    if (state === 'queued') await this.placer.wake();
     if (state === 'pr_opened' || state === 'waiting') await this.advancer.advance(taskId);
   }
 

@@ -1,5 +1,5 @@
-import { shortId, type Id, type TaskState } from '@capstan/domain';
-import type { PullRequest, Repository, Run, Task, Tx } from '@capstan/database';
+import type { Id } from '@capstan/domain';
+import type { Database, Repository, Task } from '@capstan/database';
 import type { AdvanceSnapshot } from './advance-task.decide.js';
 
 export interface AdvanceWorld {
@@ -8,12 +8,17 @@ export interface AdvanceWorld {
   readonly task: Task;
 }
 
-/** Reads all that one task's next step depends on; null when there is no such task. */
-export async function readAdvance(tx: Tx, taskId: Id, random: number): Promise<AdvanceWorld | null> {
-  const [row] = await tx.query<
+/**
+ * Reads all that one task's next step depends on, in one statement; null when there is no such task. Outside of any
+ * transaction: most looks find nothing to do, and what is done names the version of the task that was read.
+ */
+export async function readAdvance(database: Database, taskId: Id, random: number): Promise<AdvanceWorld | null> {
+  const [row] = await database.query<
     Task & {
       now: Date;
-      run: Pick<Run, 'id' | 'state' | 'outcome' | 'generation'> | null;
+      run: AdvanceSnapshot['run'];
+      pullRequest: AdvanceSnapshot['pullRequest'];
+      dependencies: AdvanceSnapshot['dependencies'] | null;
       repositoryMaxCostUsd: Repository['maxCostUsd'];
       total: string;
     }
@@ -21,22 +26,17 @@ export async function readAdvance(tx: Tx, taskId: Id, random: number): Promise<A
     `select t.*, clock_timestamp() as now, r.max_cost_usd as repository_max_cost_usd,
             (select jsonb_build_object('id', u.id, 'state', u.state, 'outcome', u.outcome, 'generation', u.generation)
                from run u where u.id = t.current_run_id) as run,
+            (select jsonb_build_object('id', p.id, 'runId', p.run_id, 'state', p.state, 'number', p.number,
+                      'refusal', p.refusal, 'headSha', p.head_sha)
+               from pull_request p where p.task_id = t.id and p.generation = t.generation) as pull_request,
+            case when t.state = 'waiting' then
+              (select jsonb_agg(jsonb_build_object('shortId', right(d.id::text, 8), 'state', d.state) order by d.id)
+                 from task_dependency e join task d on d.id = e.depends_on_id where e.task_id = t.id) end as dependencies,
             (select coalesce(sum(cost_usd), 0) from run u where u.task_id = t.id) as total
        from task t join repository r on r.id = t.repository_id where t.id = $1 and t.parked_at is null`,
     [taskId],
   );
   if (row === undefined) return null;
-  const [pullRequest] = await tx.query<PullRequest>(
-    'select * from pull_request where task_id = $1 and generation = $2',
-    [taskId, row.generation],
-  );
-  const dependencies =
-    row.state === 'waiting'
-      ? await tx.query<{ id: Id; state: TaskState }>(
-          'select d.id, d.state from task_dependency e join task d on d.id = e.depends_on_id where e.task_id = $1 order by d.id',
-          [taskId],
-        )
-      : [];
   const snapshot: AdvanceSnapshot = {
     now: row.now.getTime(),
     random,
@@ -50,10 +50,11 @@ export async function readAdvance(tx: Tx, taskId: Id, random: number): Promise<A
       ciResumes: row.ciResumes,
       generation: row.generation,
       maxCostUsd: row.limits?.maxCostUsd ?? Number(row.repositoryMaxCostUsd),
+      attention: row.attention?.code ?? null,
     },
     run: row.run,
-    pullRequest: pullRequest ?? null,
-    dependencies: dependencies.map(({ id, state }) => ({ shortId: shortId(id), state })),
+    pullRequest: row.pullRequest,
+    dependencies: row.dependencies ?? [],
     costUsd: Number(row.total),
   };
   return { snapshot, task: row };

@@ -1,13 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { errorText, type Id } from '@capstan/domain';
+import { TASK_TRANSITIONS, errorText, type Id } from '@capstan/domain';
 import { Database, clearRow, failRow } from '@capstan/database';
-import { LOGGER, type Logger } from '@capstan/service-kit';
+import { LOGGER, coalesce, type Logger } from '@capstan/service-kit';
 import { Placer } from '../place-task/place-task.loop.js';
 import { advanceTask } from './advance-task.apply.js';
 
-/** Advances tasks, and wakes placement when that queued one or freed a place. */
+/** Advances tasks, and wakes placement when that queued one. */
 @Injectable()
 export class Advancer {
+  /** Tasks that are being advanced here: what wakes one meanwhile asks for one more look, not for a race. */
+  private readonly atWork = new Map<Id, { readonly look: () => Promise<void>; asked: number }>();
+
   constructor(
     private readonly database: Database,
     private readonly placer: Placer,
@@ -16,10 +19,15 @@ export class Advancer {
 
   /** Takes one task as far as it goes. Throws what an event's handler should answer with a redelivery. */
   async advance(taskId: Id): Promise<void> {
-    const results = await advanceTask(this.database, taskId, Math.random);
-    for (const result of results)
-      if (result.kind === 'applied') this.logger.info({ taskId, transition: result.transition }, result.cause);
-    if (results.some(({ kind }) => kind === 'applied')) await this.placer.wake();
+    const looks = this.atWork.get(taskId) ?? { look: coalesce(() => this.look(taskId)), asked: 0 };
+    this.atWork.set(taskId, looks);
+    looks.asked += 1;
+    try {
+      await looks.look();
+    } finally {
+      looks.asked -= 1;
+      if (looks.asked === 0) this.atWork.delete(taskId);
+    }
   }
 
   /** For the resync: a failure is counted on the row, which is parked at the cap. */
@@ -41,5 +49,13 @@ export class Advancer {
       [taskId],
     );
     return rows.map((row) => row.taskId);
+  }
+
+  private async look(taskId: Id): Promise<void> {
+    const results = await advanceTask(this.database, taskId, Math.random);
+    for (const result of results)
+      if (result.kind === 'applied') this.logger.info({ taskId, transition: result.transition }, result.cause);
+    if (results.some((result) => result.kind === 'applied' && TASK_TRANSITIONS[result.transition].to === 'queued'))
+      await this.placer.wake();
   }
 }

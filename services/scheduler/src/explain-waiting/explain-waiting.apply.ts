@@ -8,10 +8,15 @@ const ANNOUNCE_AT_MOST = 100;
 
 /**
  * Writes the reason of every waiting task whose reason changed. A reason is words for people: it doesn't raise the
- * task's version, so it never makes a real change stale.
+ * task's version, so it never makes a real change stale. Null: no task waits for anything.
  */
-export async function explainWaiting(database: Database, globalLimit: number): Promise<readonly WaitingExplanation[]> {
-  const explanations = decideExplanations(await readWaiting(database, globalLimit));
+export async function explainWaiting(
+  database: Database,
+  globalLimit: number,
+): Promise<readonly WaitingExplanation[] | null> {
+  const snapshot = await readWaiting(database, globalLimit);
+  if (snapshot === null) return null;
+  const explanations = decideExplanations(snapshot);
   if (explanations.length === 0) return [];
   await database.transaction(async (tx) => {
     const changed = await tx.query<Pick<Task, 'id' | 'workspaceId' | 'repositoryId' | 'state' | 'version'>>(

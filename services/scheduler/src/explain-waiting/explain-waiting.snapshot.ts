@@ -6,9 +6,10 @@ import type { ExplainSnapshot, RepositoryPressure, WaitingTask } from './explain
 const LIMIT = 5_000;
 const WORKER_ALIVE_S = 10;
 
-/** Reads why waiting tasks wait. No lock: an explanation that is a moment old does no harm. */
-export async function readWaiting(database: Database, globalLimit: number): Promise<ExplainSnapshot> {
+/** Reads why waiting tasks wait; null when none does. No lock: an explanation that is a moment old does no harm. */
+export async function readWaiting(database: Database, globalLimit: number): Promise<ExplainSnapshot | null> {
   const tasks = await readTasks(database);
+  if (tasks.length === 0) return null;
   const [totals] = await database.query<{ now: Date; active: number; workers: number; slots: number; runs: number }>(
     `select clock_timestamp() as now,
             (select count(*)::int from run where state <> 'finished') as active,

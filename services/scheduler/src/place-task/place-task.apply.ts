@@ -1,26 +1,45 @@
 import { DEFAULT_LIMITS, branchName, shortId, slugify, type Actor, type Id, type RunLimits } from '@capstan/domain';
 import { podProvision, runStart } from '@capstan/events';
-import { Pod, Run, changeTask, newId, type Database, type Repository, type Task, type Tx } from '@capstan/database';
+import {
+  Pod,
+  Run,
+  changeTask,
+  newId,
+  type Database,
+  type NewRow,
+  type Repository,
+  type Task,
+  type Tx,
+} from '@capstan/database';
 import { decidePlacements, type Placement } from './place-task.decide.js';
-import { readPlacement, type PlaceWorld } from './place-task.snapshot.js';
+import { isAnyQueued, readPlacement, type PlaceWorld } from './place-task.snapshot.js';
 
 const SCHEDULER: Actor = { kind: 'service', id: 'scheduler' };
 
-/** One placing pass: snapshot, decide and apply in one transaction under the placement lock. Answers how many were placed. */
-export async function placeTasks(database: Database, globalLimit: number): Promise<number> {
+export interface Placed {
+  readonly count: number;
+  /** The pass was full, or somebody moved a task meanwhile: another one may place more. */
+  readonly more: boolean;
+}
+
+/** One placing pass: snapshot, decide and apply in one transaction under the placement lock. */
+export async function placeTasks(database: Database, globalLimit: number): Promise<Placed> {
+  if (!(await isAnyQueued(database))) return { count: 0, more: false };
   return database.commit('place', async (tx) => {
     const world = await readPlacement(tx, globalLimit);
-    if (world === null) return 0;
+    if (world === null) return { count: 0, more: false };
     const placements = decidePlacements(world.snapshot);
     const made = new Map<string, Id>();
-    let placed = 0;
+    const runs: NewRow<Run>[] = [];
     for (const placement of placements) {
       const task = world.tasks.get(placement.taskId)!;
       const repository = world.repositories.get(task.repositoryId)!;
       const podId = await podFor(tx, world, repository, placement, made);
-      if (await placeOne(tx, task, repository, placement, podId)) placed += 1;
+      const run = await placeOne(tx, task, repository, placement, podId);
+      if (run !== null) runs.push(run);
     }
-    return placed;
+    if (runs.length > 0) await tx.insert(Run, runs);
+    return { count: runs.length, more: placements.length === world.snapshot.batch || runs.length < placements.length };
   });
 }
 
@@ -50,7 +69,13 @@ async function podFor(
   return id;
 }
 
-async function placeOne(tx: Tx, task: Task, repository: Repository, placement: Placement, podId: Id): Promise<boolean> {
+async function placeOne(
+  tx: Tx,
+  task: Task,
+  repository: Repository,
+  placement: Placement,
+  podId: Id,
+): Promise<NewRow<Run> | null> {
   const runId = newId();
   const branch = task.branch ?? branchName(task.id, task.title, task.generation);
   const ready = placement.pod === 'existing' && placement.ready;
@@ -72,8 +97,9 @@ async function placeOne(tx: Tx, task: Task, repository: Repository, placement: P
       : `Placed on a pod that is being made, slot ${placement.slot}`,
     actor: SCHEDULER,
   });
-  if (state === 'stale') return false;
-  await tx.insert(Run, {
+  if (state === 'stale') return null;
+  if (ready) await tx.emit(runStart, { workspaceId: task.workspaceId, taskId: task.id, runId });
+  return {
     id: runId,
     workspaceId: task.workspaceId,
     repositoryId: repository.id,
@@ -90,9 +116,7 @@ async function placeOne(tx: Tx, task: Task, repository: Repository, placement: P
     branch,
     baseBranch: task.baseBranch,
     traceparent: task.traceparent,
-  });
-  if (ready) await tx.emit(runStart, { workspaceId: task.workspaceId, taskId: task.id, runId });
-  return true;
+  };
 }
 
 function limitsOf(task: Task, repository: Repository): RunLimits {

@@ -32,10 +32,12 @@ export class Placer implements OnApplicationBootstrap, OnModuleDestroy {
     const placed = metrics.counter('capstan_tasks_placed_total', 'Tasks that were given a slot');
     this.pass = coalesce(async () => {
       for (;;) {
-        const count = await placeTasks(database, config.CAPSTAN_MAX_CONCURRENT);
-        if (count === 0) break;
-        placed.add({}, count);
-        this.logger.info({ count }, count === 1 ? 'task placed' : 'tasks placed');
+        const { count, more } = await placeTasks(database, config.CAPSTAN_MAX_CONCURRENT);
+        if (count > 0) {
+          placed.add({}, count);
+          this.logger.info({ count }, count === 1 ? 'task placed' : 'tasks placed');
+        }
+        if (!more) break;
       }
       this.explaining ??= setTimeout(() => this.explainSoon(), EXPLAIN_AFTER_MS).unref();
     });
@@ -77,8 +79,9 @@ export class Placer implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async explainNow(): Promise<void> {
+    const explained = await explainWaiting(this.database, this.config.CAPSTAN_MAX_CONCURRENT);
+    if (explained === null) return;
+    for (const { taskId, code, detail } of explained) this.logger.info({ taskId, waiting: code, detail }, 'task waits');
     await this.setAlarm();
-    for (const { taskId, code, detail } of await explainWaiting(this.database, this.config.CAPSTAN_MAX_CONCURRENT))
-      this.logger.info({ taskId, waiting: code, detail }, 'task waits');
   }
 }

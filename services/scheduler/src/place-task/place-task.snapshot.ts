@@ -35,6 +35,17 @@ export async function nextDueMs(database: Database): Promise<number | null> {
   return row?.ms ?? null;
 }
 
+/**
+ * Whether a placing pass could find anything to place. Most of what wakes placement finds an empty queue, and neither
+ * lock nor transaction is needed to see that.
+ */
+export async function isAnyQueued(database: Database): Promise<boolean> {
+  const [row] = await database.query<{ queued: boolean }>(
+    `select exists (select from task where state = 'queued' and (not_before is null or not_before <= clock_timestamp())) as queued`,
+  );
+  return row!.queued;
+}
+
 /** Takes the placement lock, which the transaction then holds to its end, and reads the world. */
 export async function readPlacement(tx: Tx, globalLimit: number): Promise<PlaceWorld | null> {
   await tx.query('select pg_advisory_xact_lock($1)', [PLACEMENT_LOCK]);
