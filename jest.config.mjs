@@ -2,7 +2,10 @@
 export default {
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['@capstan/source', 'node', 'import', 'default'] },
-  testMatch: ['<rootDir>/{libs,services}/*/src/**/*.spec.ts', '<rootDir>/test/{support,demo}/src/**/*.spec.ts'],
+  testMatch: [
+    '<rootDir>/{libs,services}/*/src/**/*.spec.ts',
+    '<rootDir>/test/{support,demo,bench,model}/src/**/*.spec.ts',
+  ],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     // pg extends what it requires of pg-pool, which by the `import` condition would be a namespace and no class.

@@ -1,85 +1,119 @@
+import type { BenchOptions } from './bench-options.js';
 import { openLoop, sleep, wallMs } from './clock.js';
 import { GraphileQueue } from './graphile-queue.js';
-import { PEER } from './peer.js';
-import { SPREAD_COLUMNS, spreadRow, type BenchReport } from './report.js';
+import { SPREAD_COLUMNS, round, spreadRow, type BenchReport } from './report.js';
 import type { Stage, StageRepository } from './stage.js';
 import { spread, type Spread } from './statistics.js';
 
 const WARM_UP = 50;
-const SLOW = { perSecond: 1, count: 30 };
-const FAST = { perSecond: 100, count: 1_000 };
+const SIZES = {
+  full: { slow: { perSecond: 1, count: 30 }, fast: { perSecond: 100, count: 1_000 } },
+  quick: { slow: { perSecond: 1, count: 8 }, fast: { perSecond: 100, count: 300 } },
+} as const;
 const SETTINGS = ['defaults', 'local queue'] as const;
-
-interface Measured {
-  readonly name: string;
-  readonly spread: Spread;
-}
 
 /**
  * POST /api/tasks → the run's lease, beside graphile-worker on the same Postgres. The null runtime is the real system
  * whose repository has lost its credential: each run is placed and leased as ever, and ended before a process is made.
  */
-export async function benchDispatch(stage: Stage): Promise<BenchReport> {
+export async function benchDispatch(stage: Stage, { form }: BenchOptions): Promise<BenchReport> {
+  const { slow, fast } = SIZES[form];
   const repository = await nullRepository(stage);
   const faults: string[] = [];
-  await capstan(stage, repository, { perSecond: 25, count: WARM_UP }, faults);
-  const ours: Measured[] = [
-    { name: 'Capstan, 1/s', spread: (await capstan(stage, repository, SLOW, faults)).leased },
-    ...named('Capstan, 100/s', await capstan(stage, repository, FAST, faults)),
-  ];
-  const theirs: Measured[] = [];
+  await dispatch(stage, repository, { perSecond: 25, count: WARM_UP }, faults);
+  const oursSlow = await dispatch(stage, repository, slow, faults);
+  const oursFast = await dispatch(stage, repository, fast, faults);
+  const theirs: Theirs[] = [];
   for (const settings of SETTINGS) {
     const queue = await GraphileQueue.start(stage.databaseUrl, settings);
     try {
       await graphile(queue, { perSecond: 25, count: WARM_UP });
-      theirs.push({ name: `graphile-worker (${settings}), 1/s`, spread: await graphile(queue, SLOW) });
-      theirs.push({ name: `graphile-worker (${settings}), 100/s`, spread: await graphile(queue, FAST) });
+      theirs.push({ settings, slow: await graphile(queue, slow), fast: await graphile(queue, fast) });
     } finally {
       await queue.close();
     }
   }
-  const slow = ours[0]!.spread;
-  const fast = ours[1]!.spread;
+  return report({ form, oursSlow, oursFast, theirs, faults });
+}
+
+interface Theirs {
+  readonly settings: (typeof SETTINGS)[number];
+  readonly slow: Spread;
+  readonly fast: Spread;
+}
+
+interface All {
+  readonly form: BenchOptions['form'];
+  readonly oursSlow: Dispatched;
+  readonly oursFast: Dispatched;
+  readonly theirs: readonly Theirs[];
+  readonly faults: readonly string[];
+}
+
+function report({ form, oursSlow, oursFast, theirs, faults }: All): BenchReport {
+  const { slow, fast } = SIZES[form];
+  // Held against the better of its two settings, at each rate for itself.
+  const [bestSlow, bestFast] = [best(theirs.map((each) => each.slow)), best(theirs.map((each) => each.fast))];
+  const [madeSlow, madeFast] = [`n = ${slow.count}`, `n = ${fast.count}, open loop`];
   return {
     bench: 'dispatch: POST /api/tasks → the run is leased (null runtime)',
     how: [
-      `1/s: n = ${SLOW.count}; 100/s: n = ${FAST.count}, open loop, latency counts from when the request was due; ${WARM_UP} before to warm up`,
+      `1/s: n = ${slow.count}; 100/s: n = ${fast.count}, open loop, latency counts from when the request was due; ${WARM_UP} before to warm up`,
       'maxConcurrentTasks 1000, 50 agents per pod, 20 pods, 10,000 in all, 1,000 worker slots; every run ends at once',
       'leased: the clock within the transaction of the lease (its commit follows); over HTTP, with outbox and NATS',
       'graphile-worker 0.18 beside: add_job by a plain pg pool → task function, a process of its own, 10 jobs at once;',
-      '  defaults: LISTEN/NOTIFY, pollInterval 2 s; local queue: size 11. Capstan idles meanwhile, and the other way round',
+      '  defaults: LISTEN/NOTIFY, pollInterval 2 s; local queue: size 11. Capstan idles meanwhile, and the other way round;',
+      '  × is ours over the better of its two settings, per rate and column',
     ],
     tables: [
       {
         title: 'ms',
         columns: SPREAD_COLUMNS,
-        rows: [...ours, ...theirs].map((row) => spreadRow(row.name, row.spread)),
+        rows: [
+          spreadRow('Capstan, 1/s', oursSlow.leased),
+          spreadRow('Capstan, 100/s', oursFast.leased),
+          spreadRow('  of it: POST answered', oursFast.answered),
+          spreadRow('  of it: placed', oursFast.placed),
+          ...theirs.map((each) => spreadRow(`graphile-worker (${each.settings}), 1/s`, each.slow)),
+          ...theirs.map((each) => spreadRow(`graphile-worker (${each.settings}), 100/s`, each.fast)),
+        ],
+      },
+      {
+        title: '× graphile-worker',
+        columns: ['p50', 'p95', 'p99'],
+        rows: [timesRow('1/s', oursSlow.leased, bestSlow), timesRow('100/s', oursFast.leased, bestFast)],
       },
     ],
     figures: [
-      {
-        name: 'leased at 1/s, p50 (the peer: "running")',
-        value: slow.p50,
-        unit: 'ms',
-        better: 'lower',
-        peerBest: PEER.runningP50Ms,
-      },
-      { name: 'leased at 100/s, p50', value: fast.p50, unit: 'ms', better: 'lower', peerBest: null },
-      { name: 'leased at 100/s, p99', value: fast.p99, unit: 'ms', better: 'lower', peerBest: null },
+      { key: 'dispatch.slow.p50', value: oursSlow.leased.p50, made: madeSlow },
+      { key: 'dispatch.slow.p99', value: oursSlow.leased.p99, made: madeSlow },
+      { key: 'dispatch.fast.p50', value: oursFast.leased.p50, made: madeFast },
+      { key: 'dispatch.fast.p95', value: oursFast.leased.p95, made: madeFast },
+      { key: 'dispatch.fast.p99', value: oursFast.leased.p99, made: madeFast },
+      { key: 'dispatch.slow.ratio', value: oursSlow.leased.p50 / bestSlow.p50, made: `${madeSlow} each` },
+      { key: 'dispatch.fast.ratio', value: oursFast.leased.p50 / bestFast.p50, made: `${madeFast}, each` },
+    ],
+    ratios: [
+      { key: 'dispatch.slow', ours: oursSlow.leased.p50, yardstick: bestSlow.p50 },
+      { key: 'dispatch.fast', ours: oursFast.leased.p50, yardstick: bestFast.p50 },
     ],
     faults,
   };
 }
 
-function named(name: string, { leased, answered, placed }: Dispatched): Measured[] {
-  return [
-    { name, spread: leased },
-    { name: '  of it: POST answered', spread: answered },
-    { name: '  of it: placed', spread: placed },
-  ];
+type Percentiles = Pick<Spread, 'p50' | 'p95' | 'p99'>;
+
+function best(spreads: readonly Spread[]): Percentiles {
+  const least = (of: (each: Spread) => number): number => Math.min(...spreads.map(of));
+  return { p50: least(({ p50 }) => p50), p95: least(({ p95 }) => p95), p99: least(({ p99 }) => p99) };
 }
 
-async function nullRepository(stage: Stage): Promise<StageRepository> {
+function timesRow(name: string, ours: Percentiles, theirs: Percentiles): (string | number)[] {
+  return [name, round(ours.p50 / theirs.p50), round(ours.p95 / theirs.p95), round(ours.p99 / theirs.p99)];
+}
+
+/** A repository without a credential: its runs are placed and leased, and end before a process is made. */
+export async function nullRepository(stage: Stage): Promise<StageRepository> {
   const repository = await stage.repository('null', {
     script: 'first-instruction.sh',
     maxConcurrentTasks: 1_000,
@@ -97,7 +131,8 @@ interface Dispatched {
   readonly leased: Spread;
 }
 
-async function capstan(
+/** Asks for null tasks at a rate, and tells from when each was due to when it was answered, placed and leased. */
+export async function dispatch(
   stage: Stage,
   repository: StageRepository,
   load: { readonly perSecond: number; readonly count: number },

@@ -1,28 +1,28 @@
+import type { BenchOptions } from './bench-options.js';
 import { sleep } from './clock.js';
-import { PEER } from './peer.js';
 import { costOf, familyOf, pssMbOf } from './process-cost.js';
-import { round, type BenchReport } from './report.js';
+import type { BenchReport } from './report.js';
 import type { Stage } from './stage.js';
+import { bareBootSeconds, bareNodeMb } from './yardsticks.js';
 
-const SETTLE_MS = 10_000;
-const WINDOW_MS = 30_000;
+const SIZES = {
+  full: { settleMs: 10_000, windowMs: 30_000 },
+  quick: { settleMs: 5_000, windowMs: 15_000 },
+} as const;
 
 /** What the whole stack costs while nothing is to be done. */
-export async function benchIdle(stage: Stage): Promise<BenchReport> {
-  await sleep(SETTLE_MS);
-  const before = look(stage);
-  await sleep(WINDOW_MS);
-  const after = look(stage);
-  const rows = after.map((part) => {
-    const cpu = part.cpuSeconds - (before.find(({ name }) => name === part.name)?.cpuSeconds ?? 0);
-    return { ...part, cpuPercent: (cpu * 100_000) / WINDOW_MS };
-  });
+export async function benchIdle(stage: Stage, { form }: BenchOptions): Promise<BenchReport> {
+  const { settleMs, windowMs } = SIZES[form];
+  await sleep(settleMs);
+  const rows = await costOver(stage, windowMs);
+  const [bootSeconds, nodeMb] = [await bareBootSeconds(), await bareNodeMb()];
   const total = (of: (row: (typeof rows)[number]) => number): number => rows.reduce((sum, row) => sum + of(row), 0);
   const [pss, cpu] = [total(({ pssMb }) => pssMb), total(({ cpuPercent }) => cpuPercent)];
   return {
     bench: 'idle: the whole stack with nothing to do',
     how: [
-      `over ${WINDOW_MS / 1000} s, ${SETTLE_MS / 1000} s after what ran before; the forge and the client not counted`,
+      `over ${windowMs / 1000} s, ${settleMs / 1000} s after what ran before; the forge and the client not counted`,
+      'afterwards, beside it: processor time of `node -e 0`, mean of 20, and memory of a Node that does nothing',
     ],
     tables: [
       {
@@ -41,11 +41,35 @@ export async function benchIdle(stage: Stage): Promise<BenchReport> {
       },
     ],
     figures: [
-      { name: 'memory (PSS)', value: round(pss), unit: 'MB', better: 'lower', peerBest: PEER.idlePssMb },
-      { name: 'processor', value: round(cpu), unit: '% of a core', better: 'lower', peerBest: PEER.idleCpuPercent },
+      { key: 'idle.memory', value: pss, made: 'at the end of the window' },
+      { key: 'idle.processor', value: cpu, made: `over ${windowMs / 1000} s` },
     ],
+    ratios:
+      bootSeconds === null || nodeMb === null
+        ? []
+        : [
+            { key: 'idle.processor', ours: (cpu / 100) * 60, yardstick: bootSeconds },
+            { key: 'idle.memory', ours: pss, yardstick: nodeMb },
+          ],
     faults: pss === 0 ? ['this system has no /proc: nothing was measured'] : [],
   };
+}
+
+export interface PartOverTime extends Part {
+  readonly cpuPercent: number;
+}
+
+/** What each part of the stack uses over a time, and what it holds at the end of it. */
+export async function costOver(stage: Stage, windowMs: number): Promise<readonly PartOverTime[]> {
+  const before = look(stage);
+  const begun = performance.now();
+  await sleep(windowMs);
+  const after = look(stage);
+  const passedMs = performance.now() - begun;
+  return after.map((part) => {
+    const cpu = part.cpuSeconds - (before.find(({ name }) => name === part.name)?.cpuSeconds ?? 0);
+    return { ...part, cpuPercent: (cpu * 100_000) / passedMs };
+  });
 }
 
 interface Part {

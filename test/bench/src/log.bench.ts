@@ -1,106 +1,121 @@
+import pg from 'pg';
+import type { BenchOptions } from './bench-options.js';
 import { LiveClient } from './live-client.js';
-import { PEER } from './peer.js';
-import { CostSampler } from './process-cost.js';
+import { crowd, type Crowd } from './log-crowd.js';
+import { FLOOD_LINES, flood, type Flood } from './log-flood.js';
+import { live, TICK_SECONDS, type Live } from './log-live.js';
 import { SPREAD_COLUMNS, round, spreadRow, type BenchReport } from './report.js';
-import type { Stage, StageRepository } from './stage.js';
+import type { Stage } from './stage.js';
 import { spread } from './statistics.js';
+import { copyLinesPerSecond } from './yardsticks.js';
 
-const LINES = 20_000;
-const ROUNDS = 3;
-/** Preparing says one line of Capstan's own. */
-const AT_LEAST = LINES + 1;
+const SIZES = {
+  full: { rounds: 3, crowdLines: 10_000, liveAgents: 50, windowMs: 20_000 },
+  quick: { rounds: 1, crowdLines: 2_000, liveAgents: 10, windowMs: 5_000 },
+} as const;
+const CROWD = 20;
 
-interface Round {
-  readonly printedMs: number;
-  readonly perSecond: number;
-  readonly lags: readonly number[];
-  readonly cost: ReturnType<CostSampler['end']>;
-  readonly faults: readonly string[];
+interface Measured {
+  readonly floods: readonly Flood[];
+  readonly many: Crowd;
+  readonly alive: Live;
+  /** Raw COPY, lines/s. */
+  readonly copied: number;
 }
 
-/** 20,000 lines of one agent, into Postgres and to a Socket.IO client. */
-export async function benchLog(stage: Stage): Promise<BenchReport> {
-  const repository = await stage.repository('log', { script: 'chatter.sh', arguments: [String(LINES)] });
+/** Lines of one agent and of twenty into Postgres, and of fifty slow ones to Socket.IO clients. */
+export async function benchLog(stage: Stage, { form, directory }: BenchOptions): Promise<BenchReport> {
+  const { rounds, crowdLines, liveAgents, windowMs } = SIZES[form];
+  const repository = await stage.repository('log', { script: 'chatter.sh', arguments: [String(FLOOD_LINES)] });
   const client = await LiveClient.connect(stage.capstan);
-  const rounds: Round[] = [];
+  const floods: Flood[] = [];
   try {
-    await once(stage, client, repository, 'to warm up');
-    for (let index = 1; index <= ROUNDS; index += 1) rounds.push(await once(stage, client, repository, `${index}`));
+    await flood(stage, client, repository, 'to warm up');
+    for (let index = 1; index <= rounds; index += 1) floods.push(await flood(stage, client, repository, `${index}`));
   } finally {
     client.close();
   }
-  const speed = spread(rounds.map(({ perSecond }) => perSecond));
-  const lag = spread(rounds.flatMap(({ lags }) => lags));
+  const copied = await copySpeed(stage);
+  const many = await crowd(stage, { agents: CROWD, linesEach: crowdLines, directory });
+  const alive = await live(stage, { agents: liveAgents, windowMs, directory });
+  return report(form, { floods, many, alive, copied });
+}
+
+async function copySpeed(stage: Stage): Promise<number> {
+  const pool = new pg.Pool({ connectionString: stage.databaseUrl, max: 1 });
+  pool.on('error', () => undefined); // told by the query that was under way
+  try {
+    return await copyLinesPerSecond(pool);
+  } finally {
+    await pool.end();
+  }
+}
+
+function report(form: BenchOptions['form'], { floods, many, alive, copied }: Measured): BenchReport {
+  const { rounds, liveAgents, windowMs } = SIZES[form];
+  const slowest = spread(floods.map(({ perSecond }) => perSecond)).min;
+  const lag = spread(floods.flatMap(({ lags }) => lags));
+  const lines = many.lines.toLocaleString('en');
   return {
-    bench: `log: ${LINES.toLocaleString('en')} lines by one agent → Postgres and a Socket.IO client`,
+    bench: 'log: lines of agents → Postgres and Socket.IO clients',
     how: [
-      `${ROUNDS} rounds, one before to warm up; a bash loop prints each line with its time; nothing else runs`,
+      `one agent: ${rounds} rounds of ${FLOOD_LINES.toLocaleString('en')} lines, one before to warm up; a bash loop prints each line with its time`,
       'lines/s: from the first line printed until the last one is committed; lag: from printing to the client',
+      `${many.agents} agents: ${lines} lines by \`seq\`, all from the same moment until the last one is committed`,
+      `live: ${liveAgents} agents with a line every ${TICK_SECONDS * 1_000} ms each, every one followed; lines printed within ${windowMs / 1_000} s`,
+      'beside it: raw COPY of 20,000 such lines into a table like run_log, 500 a commit, median of three rounds',
     ],
-    tables: [
-      {
-        title: 'round',
-        columns: ['printed in ms', 'lines/s', 'host CPU s', 'host RSS before → peak MB'],
-        rows: rounds.map(({ printedMs, perSecond, cost }, index) => [
-          String(index + 1),
-          Math.round(printedMs),
-          Math.round(perSecond),
-          cost === null ? '-' : round(cost.cpuSeconds),
-          cost === null ? '-' : `${Math.round(cost.rssBeforeMb)} → ${Math.round(cost.rssPeakMb)}`,
-        ]),
-      },
-      {
-        title: 'lag, ms',
-        columns: SPREAD_COLUMNS,
-        rows: rounds.map(({ lags }, index) => spreadRow(`round ${index + 1}`, spread(lags))),
-      },
-    ],
+    tables: tablesOf({ floods, many, alive, copied }, liveAgents),
     figures: [
-      {
-        name: 'lines into Postgres, slowest round',
-        value: speed.min,
-        unit: 'lines/s',
-        better: 'higher',
-        peerBest: PEER.linesPerSecond,
-      },
-      { name: 'lag to a client, p50', value: lag.p50, unit: 'ms', better: 'lower', peerBest: PEER.logLagP50Ms },
+      { key: 'log.one', value: slowest, made: `${rounds} rounds` },
+      { key: 'log.many', value: many.perSecond, made: `${lines} lines` },
+      { key: 'log.flood.p50', value: lag.p50, made: `n = ${lag.n}` },
+      ...(liveAgents === SIZES.full.liveAgents
+        ? [
+            {
+              key: 'log.live.p95' as const,
+              value: spread(alive.lags).p95,
+              made: `n = ${alive.lags.length}, ${windowMs / 1_000} s`,
+            },
+          ]
+        : []),
     ],
-    faults: rounds.flatMap(({ faults }) => faults),
+    ratios: [
+      { key: 'log.one', ours: slowest, yardstick: copied },
+      { key: 'log.many', ours: many.perSecond, yardstick: copied },
+    ],
+    faults: [...floods.flatMap(({ faults }) => faults), ...many.faults, ...alive.faults],
   };
 }
 
-async function once(stage: Stage, client: LiveClient, repository: StageRepository, name: string): Promise<Round> {
-  const sampler = new CostSampler(stage.capstan.hostPid);
-  const taskId = await stage.post(repository, `Log ${name}`);
-  const runId = await client.runOf(taskId);
-  await client.follow(runId);
-  await stage.untilFinished([taskId]);
-  await client.until(runId, AT_LEAST, 5_000);
-  const cost = sampler.end();
-  const stored = await stage.query<{ text: string }>(
-    `select text from run_log where run_id = $1 and text like 'line %' order by sequence`,
-    [runId],
-  );
-  const [run] = await stage.query<{ last: number }>(
-    `select extract(epoch from last_line_at)::float8 * 1000 as last from run where id = $1`,
-    [runId],
-  );
-  const seen = client.seen(runId).filter(({ text }) => text.startsWith('line '));
-  client.unfollow(runId);
-  const printed = seen.map(({ text }) => Number(text.split(' ')[2]) * 1_000);
-  const first = printed[0] ?? 0;
-  return {
-    printedMs: (printed.at(-1) ?? 0) - first,
-    perSecond: (LINES * 1_000) / (run!.last - first),
-    lags: seen.map(({ seenMs }, index) => seenMs - printed[index]!),
-    cost,
-    faults: [...outOfOrder(`round ${name}, Postgres`, stored), ...outOfOrder(`round ${name}, the client`, seen)],
-  };
-}
-
-/** Every line once and in order, or what is wrong. */
-function outOfOrder(where: string, lines: readonly { readonly text: string }[]): string[] {
-  if (lines.length !== LINES) return [`${where}: ${lines.length} of ${LINES} lines`];
-  const wrong = lines.findIndex(({ text }, index) => Number(text.split(' ')[1]) !== index + 1);
-  return wrong < 0 ? [] : [`${where}: line ${wrong + 1} is not in its place`];
+function tablesOf({ floods, many, alive, copied }: Measured, liveAgents: number): BenchReport['tables'] {
+  return [
+    {
+      title: 'one agent, round',
+      columns: ['printed in ms', 'lines/s', 'host CPU s', 'host RSS before → peak MB'],
+      rows: floods.map(({ printedMs, perSecond, cost }, index) => [
+        String(index + 1),
+        Math.round(printedMs),
+        Math.round(perSecond),
+        cost === null ? '-' : round(cost.cpuSeconds),
+        cost === null ? '-' : `${Math.round(cost.rssBeforeMb)} → ${Math.round(cost.rssPeakMb)}`,
+      ]),
+    },
+    {
+      title: 'lines/s',
+      columns: ['lines', 'lines/s'],
+      rows: [
+        [`${many.agents} agents`, many.lines, Math.round(many.perSecond)],
+        ['raw COPY', FLOOD_LINES, Math.round(copied)],
+      ],
+    },
+    {
+      title: 'lag, ms',
+      columns: SPREAD_COLUMNS,
+      rows: [
+        ...floods.map(({ lags }, index) => spreadRow(`one agent, round ${index + 1}`, spread(lags))),
+        spreadRow(`live, ${liveAgents} agents`, spread(alive.lags)),
+      ],
+    },
+  ];
 }

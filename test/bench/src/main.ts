@@ -1,71 +1,111 @@
-import { unreachable } from '@capstan/domain';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '@capstan/test-support';
+import { AIMS } from './aims.js';
 import { BENCHES, benchConfig, type BenchConfig, type BenchName } from './bench.config.js';
-import { benchBurst } from './burst.bench.js';
-import { setClock } from './clock.js';
-import { benchDispatch } from './dispatch.bench.js';
-import { benchIdle } from './idle.bench.js';
-import { benchLog } from './log.bench.js';
-import { describeMachine, renderMachine, type Machine } from './machine.js';
-import { isWorse, render, type BenchReport } from './report.js';
-import { emptyDirectory, Stage } from './stage.js';
-import { benchStart } from './start.bench.js';
+import { renderMachine } from './machine.js';
+import { measuredSection, replaceMeasured } from './readme.js';
+import { compare, parseKept, renderCompared, withRatios, writeKept, type KeptRatios } from './regression.js';
+import { isWorseThanPeer, judgeAim } from './report.js';
+import { mergeResults, parseResults, type Results } from './results.js';
+import { BenchRun } from './bench-run.js';
+import { emptyDirectory } from './stage.js';
 
-const USAGE = `npm run bench [-- ${BENCHES.join(' | ')} …] [--json]
+const USAGE = `npm run bench [-- ${BENCHES.join(' | ')} …] [OPTIONS]
 
 Measures Capstan whole on this machine: the real services, Postgres and NATS, a forge and agents that are scripts.
-Ends with 1 when a figure is worse than the best that the nearest peer has done, or when something got lost.
+Ends with 1 when an aim is missed, a figure is worse than the best that the nearest peer has done, something got lost,
+or, with --check, a ratio is worse by more than a quarter than the kept one.
 
-  --json   print one object at the end instead of the tables
+  --quick        fewer rounds of smaller things, within three minutes; aims aren't judged
+  --minutes N    how long takeover starves the processor (10; 0 with --quick)
+  --json         print one object at the end, and tables on stderr
+  --from FILE    take what --json printed instead of measuring; may be given several times
+  --check        compare ratios with test/bench/regression.json
+  --update       keep this run's ratios there
+  --readme       write the figures into README.md
 `;
 
-interface Results {
-  readonly machine: Machine;
-  readonly reports: readonly BenchReport[];
+const REGRESSION = join(ROOT, 'test/bench/regression.json');
+const README = join(ROOT, 'README.md');
+
+interface Verdict {
+  readonly ok: boolean;
+  readonly text: string;
 }
 
-function bench(name: BenchName, stage: Stage): Promise<BenchReport> {
-  switch (name) {
-    case 'start':
-      return benchStart(stage);
-    case 'idle':
-      return benchIdle(stage);
-    case 'log':
-      return benchLog(stage);
-    case 'burst':
-      return benchBurst(stage);
-    case 'dispatch':
-      return benchDispatch(stage);
-    default:
-      return unreachable(name);
-  }
-}
-
-async function runBenches(config: BenchConfig, stage: Stage, print: (text: string) => void): Promise<Results> {
-  const [row] = await stage.query<{ version: string }>(`select current_setting('server_version') as version`);
-  const machine = describeMachine(config.dataDir, { postgres: row!.version });
-  print(renderMachine(machine));
-  const reports: BenchReport[] = [];
-  for (const name of config.benches) {
-    setClock();
-    const report = await bench(name, stage);
-    reports.push(report);
-    print(render(report));
-  }
-  return { machine, reports };
-}
-
-function verdict({ reports }: Results): { readonly ok: boolean; readonly text: string } {
+function verdictOf({ quick, machine, reports }: Results): Verdict {
   const figures = reports.flatMap((report) => report.figures);
-  const worse = figures.filter(isWorse).map(({ name }) => name);
   const faults = reports.flatMap((report) => report.faults);
-  const compared = figures.filter(({ peerBest }) => peerBest !== null).length;
-  if (worse.length + faults.length === 0)
-    return { ok: true, text: `All ${compared} figures are at least the peer's best.` };
+  const missed = quick ? [] : figures.filter((figure) => judgeAim(figure, machine.fsyncMs.p50) === 'missed');
+  const worse = quick ? [] : figures.filter(isWorseThanPeer);
+  const names = (of: typeof figures): string => of.map(({ key }) => AIMS[key].name).join('; ');
   const said = [
-    ...(worse.length > 0 ? [`worse than the peer's best: ${worse.join('; ')}`] : []),
+    ...(missed.length > 0 ? [`aims missed: ${names(missed)}`] : []),
+    ...(worse.length > 0 ? [`worse than the peer's best: ${names(worse)}`] : []),
     ...(faults.length > 0 ? [`faults: ${faults.join('; ')}`] : []),
   ];
-  return { ok: false, text: `Not good enough. ${said.join('. ')}.` };
+  if (said.length > 0) return { ok: false, text: `Not good enough. ${said.join('. ')}.` };
+  if (quick) return { ok: true, text: 'Nothing got lost. Aims are judged by the whole bench only.' };
+  return { ok: true, text: `All of ${figures.length} figures reach their aims and the peer's best.` };
+}
+
+function checked(results: Results, kept: KeptRatios): Verdict {
+  const compared = compare(
+    results.reports.flatMap(({ ratios }) => ratios),
+    kept[results.quick ? 'quick' : 'full'],
+  );
+  return { ok: !compared.some(({ isWorse }) => isWorse), text: `Ratios\n${renderCompared(compared)}` };
+}
+
+/** Everything that was asked for besides measuring. Answers whether all of it is well. */
+function conclude(config: BenchConfig, results: Results, print: (text: string) => void): boolean {
+  const verdict = verdictOf(results);
+  print(`\n${verdict.text}`);
+  let ok = verdict.ok;
+  if (config.check) {
+    const { ok: isKept, text } = checked(results, parseKept(readFileSync(REGRESSION, 'utf8')));
+    print(`\n${text}`);
+    ok &&= isKept;
+  }
+  if (config.update) {
+    const kept = parseKept(readFileSync(REGRESSION, 'utf8'));
+    const ratios = results.reports.flatMap((report) => report.ratios);
+    writeFileSync(REGRESSION, writeKept(withRatios(kept, results.quick ? 'quick' : 'full', ratios)));
+    print(`Kept in ${REGRESSION}`);
+  }
+  if (config.readme) {
+    writeReadme(results);
+    print(`Written into ${README}`);
+  }
+  if (config.json) process.stdout.write(`${JSON.stringify({ ok, ...results })}\n`);
+  return ok;
+}
+
+function writeReadme({ quick, machine, reports }: Results): void {
+  if (quick) throw new TypeError('README.md holds the figures of the whole bench, not of its quick form');
+  const missing = BENCHES.filter((name: BenchName) => !reports.some((report) => report.name === name));
+  if (missing.length > 0) throw new TypeError(`README.md holds all figures; not measured: ${missing.join(', ')}`);
+  const day = new Date().toISOString().slice(0, 10);
+  const figures = reports.flatMap((report) => report.figures);
+  writeFileSync(README, replaceMeasured(readFileSync(README, 'utf8'), measuredSection(machine, figures, day)));
+}
+
+async function measure(config: BenchConfig, print: (text: string) => void): Promise<Results | 'interrupted'> {
+  const interrupted = new Promise<'interrupted'>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('interrupted'));
+  });
+  // What was under way when somebody pressed Ctrl-C fails as its system goes; nobody waits for it any more.
+  void interrupted.then(() => process.on('unhandledRejection', () => undefined));
+  emptyDirectory(config.dataDir);
+  const run = new BenchRun(config, print);
+  const work = run.all();
+  try {
+    return await Promise.race([work, interrupted]);
+  } finally {
+    work.catch(() => undefined); // its stage is taken away below
+    await run.close();
+  }
 }
 
 async function main(): Promise<number> {
@@ -76,32 +116,19 @@ async function main(): Promise<number> {
   }
   const out = config.json ? process.stderr : process.stdout;
   const print = (text: string): void => void out.write(`${text}\n`);
-  const interrupted = new Promise<'interrupted'>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('interrupted'));
-  });
-  // What was under way when somebody pressed Ctrl-C fails as its system goes; nobody waits for it any more.
-  void interrupted.then(() => process.on('unhandledRejection', () => undefined));
-  emptyDirectory(config.dataDir);
-  // Kept as a promise: what is half started when somebody presses Ctrl-C is ended too.
-  const opening = Stage.open(config.dataDir);
-  const work = opening.then((stage) => runBenches(config, stage, print));
   try {
-    const results = await Promise.race([work, interrupted]);
+    if (config.from.length > 0) {
+      const results = mergeResults(config.from.map((file) => parseResults(readFileSync(file, 'utf8'), file)));
+      print(renderMachine(results.machine));
+      return conclude(config, results, print) ? 0 : 1;
+    }
+    const results = await measure(config, print);
     if (results === 'interrupted') return 130;
-    const { ok, text } = verdict(results);
-    print(`\n${text}`);
-    if (config.json) process.stdout.write(`${JSON.stringify({ ok, ...results })}\n`);
-    return ok ? 0 : 1;
+    return conclude(config, results, print) ? 0 : 1;
   } catch (error) {
     print(`\nThe bench failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     print(`Data and logs: ${config.dataDir}`);
     return 1;
-  } finally {
-    work.catch(() => undefined); // its stage is taken away below
-    await opening.then(
-      (stage) => stage.close(),
-      () => undefined,
-    );
   }
 }
 

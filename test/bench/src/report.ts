@@ -1,13 +1,19 @@
+import { AIMS, type Aim, type FigureKey, type RatioKey } from './aims.js';
 import type { Spread } from './statistics.js';
 
 /** One number that a bench stands for. */
 export interface Figure {
-  readonly name: string;
+  readonly key: FigureKey;
   readonly value: number;
-  readonly unit: 'ms' | 's' | 'lines/s' | 'MB' | '% of a core';
-  readonly better: 'lower' | 'higher';
-  /** The best that the peer has done on such a machine; null where it has nothing to compare. */
-  readonly peerBest: number | null;
+  /** How it was made: n, window, what ran beside. */
+  readonly made: string;
+}
+
+/** One figure divided by its yardstick, both from this run on this machine. */
+export interface Ratio {
+  readonly key: RatioKey;
+  readonly ours: number;
+  readonly yardstick: number;
 }
 
 export interface Table {
@@ -23,13 +29,24 @@ export interface BenchReport {
   readonly how: readonly string[];
   readonly tables: readonly Table[];
   readonly figures: readonly Figure[];
+  readonly ratios: readonly Ratio[];
   /** Things that went wrong, such as a lost task: figures don't count then. */
   readonly faults: readonly string[];
 }
 
-export function isWorse({ value, better, peerBest }: Figure): boolean {
-  if (peerBest === null) return false;
-  return better === 'lower' ? value > peerBest : value < peerBest;
+/** Whether an aim is reached; `not held`: there is none, or this disk is slower than it supposes. */
+export type Judgement = 'reached' | 'missed' | 'not held';
+
+export function judgeAim({ key, value }: Figure, fsyncP50Ms: number): Judgement {
+  const { aim, better, whereFsyncMs }: Aim = AIMS[key];
+  if (aim === null || (whereFsyncMs !== undefined && fsyncP50Ms > whereFsyncMs)) return 'not held';
+  return (better === 'lower' ? value <= aim : value >= aim) ? 'reached' : 'missed';
+}
+
+export function isWorseThanPeer({ key, value }: Figure): boolean {
+  const { peer, better }: Aim = AIMS[key];
+  if (peer === null) return false;
+  return better === 'lower' ? value > peer : value < peer;
 }
 
 export const SPREAD_COLUMNS = ['n', 'p50', 'p95', 'p99', 'max'] as const;
@@ -44,12 +61,15 @@ export function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-/** The report for people. */
-export function render(report: BenchReport): string {
+/** The report for people; `judged` says whether aims are held against it. */
+export function render(
+  report: BenchReport,
+  { fsyncP50Ms, judged }: { readonly fsyncP50Ms: number; readonly judged: boolean },
+): string {
   const parts = [`\n${report.bench}`, ...report.how.map((line) => `  ${line}`)];
   for (const table of report.tables) parts.push('', ...renderTable(table));
   parts.push('');
-  for (const figure of report.figures) parts.push(`  ${renderFigure(figure)}`);
+  for (const figure of report.figures) parts.push(`  ${judged ? renderJudged(figure, fsyncP50Ms) : renderFigure(figure)}`);
   for (const fault of report.faults) parts.push(`  FAULT: ${fault}`);
   return parts.join('\n');
 }
@@ -63,8 +83,15 @@ function renderTable({ title, columns, rows }: Table): string[] {
   );
 }
 
-function renderFigure(figure: Figure): string {
-  const said = `${figure.name}: ${round(figure.value)} ${figure.unit}`;
-  if (figure.peerBest === null) return said;
-  return `${said} (the peer's best: ${figure.peerBest}) ${isWorse(figure) ? '— WORSE' : '— better'}`;
+function renderFigure({ key, value, made }: Figure, verdict = ''): string {
+  return `${AIMS[key].name}: ${round(value)} ${AIMS[key].unit}${verdict}; ${made}`;
+}
+
+function renderJudged(figure: Figure, fsyncP50Ms: number): string {
+  const { better, aim, peer }: Aim = AIMS[figure.key];
+  const held: string[] = [];
+  const judgement = judgeAim(figure, fsyncP50Ms);
+  if (aim !== null) held.push(`aim ${better === 'lower' ? '≤' : '≥'} ${aim}: ${judgement.toUpperCase()}`);
+  if (peer !== null) held.push(`the peer's best ${peer}: ${isWorseThanPeer(figure) ? 'WORSE' : 'better'}`);
+  return renderFigure(figure, held.length === 0 ? '' : ` (${held.join('; ')})`);
 }

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { CreateRepository, Repository, Task } from '@capstan/api';
-import { CapstanProcess, ROOT, startGitHubDouble, type GitHubDouble } from '@capstan/test-support';
+import { CapstanProcess, ROOT, freePorts, startGitHubDouble, type GitHubDouble } from '@capstan/test-support';
 import { sleep } from './clock.js';
 
 const SETTLE_WITHIN_MS = 240_000;
@@ -18,28 +17,51 @@ export interface StageRepository {
   readonly fullName: string;
 }
 
+export interface StageRepositorySettings extends Partial<CreateRepository> {
+  /** Of test/bench/agent. */
+  readonly script: string;
+  readonly arguments?: readonly string[];
+  /** Default: a README.md. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Default false: the forge delivers nothing. */
+  readonly webhook?: boolean;
+  /** Required by the forge on main. Default: none. */
+  readonly requiredChecks?: readonly string[];
+}
+
 /** One whole Capstan on this machine, and a forge beside it in this process. Spoken to by REST; times by SQL. */
 export class Stage {
   private constructor(
-    private readonly dataDir: string,
-    private readonly forge: GitHubDouble,
+    /** Capstan's data directory. */
+    readonly dataDir: string,
+    private readonly forgeDir: string,
+    readonly forge: GitHubDouble,
+    readonly forgeToken: string,
     readonly capstan: CapstanProcess,
     private readonly pool: pg.Pool,
     readonly databaseUrl: string,
+    /** Of the first user. */
+    readonly account: { readonly email: string; readonly password: string },
   ) {}
 
-  /** Starts everything on an empty data directory. */
-  static async open(dataDir: string): Promise<Stage> {
-    const forge = await startGitHubDouble({ dir: join(dataDir, 'forge'), validate: false, rateLimit: 1_000_000 });
+  /** Starts everything on an empty directory; `env` is added to Capstan's. */
+  static async open(directory: string, env: Readonly<Record<string, string>> = {}): Promise<Stage> {
+    const forgeDir = join(directory, 'forge');
+    const forge = await startGitHubDouble({ dir: forgeDir, validate: false, rateLimit: 1_000_000 });
     try {
-      const capstanDir = join(dataDir, 'capstan');
-      const capstan = await CapstanProcess.start({ dataDir: capstanDir, port: await freePort(), env: ENVIRONMENT });
-      const password = randomBytes(18).toString('base64url');
-      await capstan.setUp({ name: 'Bench', email: 'bench@example.org', password, workspaceName: 'Bench' });
-      const databaseUrl = databaseUrlOf(capstanDir);
+      const dataDir = join(directory, 'capstan');
+      const capstan = await CapstanProcess.start({
+        dataDir,
+        port: await freePorts(4),
+        env: { ...ENVIRONMENT, ...env },
+      });
+      const account = { email: 'bench@example.org', password: randomBytes(18).toString('base64url') };
+      await capstan.setUp({ name: 'Bench', ...account, workspaceName: 'Bench' });
+      const databaseUrl = databaseUrlOf(dataDir);
       const pool = new pg.Pool({ connectionString: databaseUrl, max: 4 });
       pool.on('error', () => undefined); // the server ends first, at the end
-      return new Stage(dataDir, forge, capstan, pool, databaseUrl);
+      const token = forge.createToken({ login: 'capstan-bot', permissions: 'write' });
+      return new Stage(dataDir, forgeDir, forge, token, capstan, pool, databaseUrl, account);
     } catch (error) {
       await forge.close();
       throw error;
@@ -47,23 +69,30 @@ export class Stage {
   }
 
   /** A repository with one commit, whose agent is a script of test/bench/agent. */
-  async repository(
-    name: string,
-    settings: Partial<CreateRepository> & { readonly script: string; readonly arguments?: readonly string[] },
-  ): Promise<StageRepository> {
+  async repository(name: string, settings: StageRepositorySettings): Promise<StageRepository> {
     const fullName = `bench/${name}`;
-    const { script, arguments: rest = [], ...given } = settings;
-    await this.forge.createRepository(fullName, { files: { 'README.md': `# ${name}\n` } });
+    const { script, arguments: rest = [], files, webhook = false, requiredChecks, ...given } = settings;
+    await this.forge.createRepository(fullName, { files: files ?? { 'README.md': `# ${name}\n` } });
+    if (requiredChecks !== undefined) this.forge.branchRules(fullName, 'main', { requiredChecks });
+    const webhookSecret = randomBytes(24).toString('hex');
     const { id } = await this.capstan.call<Repository>('POST', '/api/repositories', {
       fullName,
       apiUrl: `${this.forge.url}/api/v3`,
-      token: this.forge.createToken({ login: 'capstan-bot', permissions: 'write' }),
+      token: this.forgeToken,
+      webhookSecret,
       watchIssues: false,
       autoMerge: false,
       agent: { agent: 'command', argv: ['bash', join(ROOT, 'test/bench/agent', script), ...rest], output: 'ndjson' },
       ...given,
     } satisfies CreateRepository);
+    const hook = { url: `${this.capstan.url}/hooks/github/${id}`, secret: webhookSecret, events: ['*'] };
+    if (webhook) this.forge.createWebhook(fullName, hook);
     return { id, fullName };
+  }
+
+  /** Directory of a repository at the forge. */
+  bareRepository({ fullName }: StageRepository): string {
+    return join(this.forgeDir, 'repositories', `${fullName}.git`);
   }
 
   /** Asks for a task; answers its id. */
@@ -78,35 +107,49 @@ export class Stage {
 
   /** Waits until the runs of these tasks are finished, one each at least. */
   async untilFinished(taskIds: readonly string[]): Promise<void> {
-    await this.until(`${taskIds.length} tasks to finish their runs`, async () => {
+    await this.untilRuns(taskIds, 'finished');
+  }
+
+  /** Waits until each of these tasks has a run in that state. */
+  async untilRuns(taskIds: readonly string[], state: 'running' | 'finished'): Promise<void> {
+    await this.until(`${taskIds.length} tasks to have a ${state} run`, async () => {
       const [row] = await this.query<{ done: number }>(
-        `select count(distinct task_id)::int as done from run where task_id = any($1) and state = 'finished'`,
-        [taskIds],
+        `select count(distinct task_id)::int as done from run where task_id = any($1) and state = $2`,
+        [taskIds, state],
       );
       return row!.done === taskIds.length;
     });
   }
 
-  async until(what: string, met: () => Promise<boolean>): Promise<void> {
+  async until(what: string, met: () => Promise<boolean>, lookMs = LOOK_MS): Promise<void> {
     const end = performance.now() + SETTLE_WITHIN_MS;
     while (!(await met())) {
       if (performance.now() > end) throw new Error(`waited ${SETTLE_WITHIN_MS / 1000} s for ${what}`);
-      await sleep(LOOK_MS);
+      await sleep(lookMs);
     }
+  }
+
+  /** One REST call at the forge; throws on anything but success. */
+  async atForge<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await fetch(`${this.forge.apiUrl}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${this.forgeToken}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as T;
   }
 
   /** Pull requests that the forge itself has of a repository. */
   async pullRequestsAtForge({ fullName }: StageRepository): Promise<{ head: string }[]> {
-    const token = this.forge.createToken({ login: 'bench', permissions: 'read' });
-    const response = await fetch(`${this.forge.apiUrl}/repos/${fullName}/pulls?state=all&per_page=100`, {
-      headers: { authorization: `Bearer ${token}` },
-    });
-    return ((await response.json()) as { head: { ref: string } }[]).map(({ head }) => ({ head: head.ref }));
+    const path = `/repos/${fullName}/pulls?state=all&per_page=100`;
+    const found = await this.atForge<{ head: { ref: string } }[]>('GET', path);
+    return found.map(({ head }) => ({ head: head.ref }));
   }
 
   /** Process ids of the launcher, the host and both servers. */
   processes(): Readonly<Record<string, number>> {
-    const servers = JSON.parse(readFileSync(join(this.dataDir, 'capstan', 'servers.json'), 'utf8')) as {
+    const servers = JSON.parse(readFileSync(join(this.dataDir, 'servers.json'), 'utf8')) as {
       postgres: { process: { pid: number } };
       nats: { process: { pid: number } };
     };
@@ -135,19 +178,9 @@ export function emptyDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
 }
 
-function databaseUrlOf(capstanDir: string): string {
-  const { postgres } = JSON.parse(readFileSync(join(capstanDir, 'servers.json'), 'utf8')) as {
+function databaseUrlOf(dataDir: string): string {
+  const { postgres } = JSON.parse(readFileSync(join(dataDir, 'servers.json'), 'utf8')) as {
     postgres: { port: number; password: string };
   };
   return `postgres://capstan:${postgres.password}@127.0.0.1:${postgres.port}/capstan`;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,12 +1,19 @@
+import { join } from 'node:path';
+import type { BenchOptions } from './bench-options.js';
 import { sleep, wallMs } from './clock.js';
 import { LiveClient } from './live-client.js';
-import { PEER } from './peer.js';
-import { SPREAD_COLUMNS, spreadRow, type BenchReport } from './report.js';
+import { SPREAD_COLUMNS, spreadRow, type BenchReport, type Table } from './report.js';
 import type { Stage, StageRepository } from './stage.js';
-import { spread } from './statistics.js';
+import { spread, type Spread } from './statistics.js';
+import { bareStart } from './yardsticks.js';
 
-const WARM_UP = 3;
-const COUNT = 30;
+const SIZES = {
+  full: { warmUp: 3, small: 30, large: 20 },
+  quick: { warmUp: 2, small: 10, large: 5 },
+} as const;
+const LARGE_FILES = 5_000;
+/** The yardstick is taken after each so many tasks, so that both meet the same weather. */
+const YARDSTICK_EACH = 3;
 
 /** Unix ms of each step of one task, in the order in which they come. */
 interface Steps {
@@ -33,53 +40,108 @@ const NAMES: Readonly<Record<Exclude<keyof Steps, 'sent' | 'fetchMs' | 'worktree
   shown: 'its first line at a Socket.IO client',
 };
 
-/** POST → the agent's first instruction on a warm pod, one task at a time. */
-export async function benchStart(stage: Stage): Promise<BenchReport> {
-  const repository = await stage.repository('start', { script: 'first-instruction.sh' });
+interface Series {
+  readonly count: number;
+  readonly steps: readonly Steps[];
+  /** The yardstick's p50, ms. */
+  readonly bareMs: number;
+}
+
+/** POST → the agent's first instruction on a warm pod, one task at a time, in a small repository and in a large one. */
+export async function benchStart(stage: Stage, { form, directory }: BenchOptions): Promise<BenchReport> {
+  const { warmUp, small, large } = SIZES[form];
   const client = await LiveClient.connect(stage.capstan);
-  const measured: Steps[] = [];
+  const bareDirectory = join(directory, 'bare-start');
   try {
-    for (let index = 0; index < WARM_UP + COUNT; index += 1) {
-      const steps = await once(stage, client, repository, index);
-      if (index >= WARM_UP) measured.push(steps);
-      await sleep(100); // what the task before left to do is done
-    }
+    const one = await stage.repository('start', { script: 'first-instruction.sh' });
+    const inSmall = await series(stage, client, one, { warmUp, count: small, bareDirectory });
+    const many = await stage.repository('start-large', { script: 'first-instruction.sh', files: largeTree() });
+    const inLarge = await series(stage, client, many, { warmUp, count: large, bareDirectory });
+    return report(inSmall, inLarge, warmUp);
   } finally {
     client.close();
   }
-  const of = (step: keyof Steps) => spread(measured.map((each) => each[step] - each.sent));
-  const first = of('began');
+}
+
+function report(small: Series, large: Series, warmUp: number): BenchReport {
+  const [first, firstLarge] = [since(small, 'began'), since(large, 'began')];
+  const [made, madeLarge] = [small, large].map(
+    ({ count }) => `n = ${count} one after the other, warm pod, base fetched`,
+  );
   return {
     bench: 'start: POST /api/tasks → the agent’s first instruction, warm pod',
     how: [
-      `n = ${COUNT} one after the other, ${WARM_UP} before to warm up; a new worktree for each, of a repository with one commit`,
+      `n = ${small.count} and ${large.count} one after the other, ${warmUp} before to warm up; a new worktree for each`,
+      `small: one commit of one file; large: one commit of ${LARGE_FILES} files in 50 directories; the pod has the base's commit already`,
       'the agent is a bash script whose first instruction reads the clock; the forge and the client share the machine',
+      `beside it, after each ${YARDSTICK_EACH} tasks: \`node -e 0\`, \`git clone --shared\` of the same repository and its checkout, by hand`,
     ],
     tables: [
-      {
-        title: 'ms from POST',
-        columns: SPREAD_COLUMNS,
-        rows: Object.entries(NAMES).map(([step, name]) => spreadRow(name, of(step as keyof typeof NAMES))),
-      },
+      stepsTable('small repository, ms from POST', small),
+      stepsTable(`${LARGE_FILES} files, ms from POST`, large),
       {
         title: 'within it, ms',
         columns: SPREAD_COLUMNS,
         rows: [
-          spreadRow('git fetch', spread(measured.map(({ fetchMs }) => fetchMs))),
-          spreadRow('making the worktree', spread(measured.map(({ worktreeMs }) => worktreeMs))),
+          spreadRow('git fetch, small', spread(small.steps.map(({ fetchMs }) => fetchMs))),
+          spreadRow('git fetch, large', spread(large.steps.map(({ fetchMs }) => fetchMs))),
+          spreadRow('making the worktree, small', spread(small.steps.map(({ worktreeMs }) => worktreeMs))),
+          spreadRow('making the worktree, large', spread(large.steps.map(({ worktreeMs }) => worktreeMs))),
         ],
       },
     ],
     figures: [
-      figure("agent's first instruction, p50", first.p50, PEER.firstInstructionP50Ms),
-      figure("agent's first instruction, p95", first.p95, PEER.firstInstructionP95Ms),
+      { key: 'start.small.p50', value: first.p50, made: made! },
+      { key: 'start.small.p95', value: first.p95, made: made! },
+      { key: 'start.shown.p50', value: since(small, 'shown').p50, made: made! },
+      { key: 'start.large.p50', value: firstLarge.p50, made: madeLarge! },
+    ],
+    ratios: [
+      { key: 'start.small', ours: first.p50, yardstick: small.bareMs },
+      { key: 'start.large', ours: firstLarge.p50, yardstick: large.bareMs },
     ],
     faults: [],
   };
 }
 
-function figure(name: string, value: number, peerBest: number): BenchReport['figures'][number] {
-  return { name, value, unit: 'ms', better: 'lower', peerBest };
+function since({ steps }: Series, step: keyof Steps): Spread {
+  return spread(steps.map((each) => each[step] - each.sent));
+}
+
+function stepsTable(title: string, series: Series): Table {
+  return {
+    title,
+    columns: SPREAD_COLUMNS,
+    rows: Object.entries(NAMES).map(([step, name]) => spreadRow(name, since(series, step as keyof typeof NAMES))),
+  };
+}
+
+function largeTree(): Record<string, string> {
+  return Object.fromEntries(
+    Array.from({ length: LARGE_FILES }, (_, index) => [
+      `part-${index % 50}/file-${index}.ts`,
+      `export const value${index} = ${index};\n`.repeat(20),
+    ]),
+  );
+}
+
+async function series(
+  stage: Stage,
+  client: LiveClient,
+  repository: StageRepository,
+  { warmUp, count, bareDirectory }: { readonly warmUp: number; readonly count: number; readonly bareDirectory: string },
+): Promise<Series> {
+  const steps: Steps[] = [];
+  const bare: number[] = [];
+  for (let index = 0; index < warmUp + count; index += 1) {
+    const taken = await once(stage, client, repository, index);
+    await sleep(100); // what the task before left to do is done
+    if (index < warmUp) continue;
+    steps.push(taken);
+    if (steps.length % YARDSTICK_EACH === 0)
+      bare.push(await bareStart(stage.bareRepository(repository), bareDirectory));
+  }
+  return { count, steps, bareMs: spread(bare).p50 };
 }
 
 async function once(stage: Stage, client: LiveClient, repository: StageRepository, index: number): Promise<Steps> {

@@ -1,7 +1,15 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { ROOT, aSystem, change, eventually, freePorts, plainEnvironment, type System } from '@capstan/test-support';
-import { LoneHost } from './lone-host.fixture.js';
+import {
+  LoneHost,
+  ROOT,
+  aSystem,
+  change,
+  eventually,
+  freePorts,
+  plainEnvironment,
+  type System,
+} from '@capstan/test-support';
 
 const SERVICES = ['scheduler', 'pod-pool', 'agent-runner', 'pr-watcher', 'ticket-sync', 'webhooks', 'gateway'] as const;
 

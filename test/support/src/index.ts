@@ -7,4 +7,5 @@ export * from './github-double/index.js';
 export * from './free-ports.js';
 export { inherited as plainEnvironment } from './inherited.config.js';
 export * from './left-behind.js';
+export * from './lone-host.js';
 export * from './system.factory.js';

@@ -1,17 +1,19 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT, freePorts, plainEnvironment, type System } from '@capstan/test-support';
+import { ROOT } from './capstan-process.js';
+import { freePorts } from './free-ports.js';
+import { inherited } from './inherited.config.js';
 
-export interface HostEnd {
+export interface LoneHostEnd {
   readonly code: number | null;
   readonly said: string;
 }
 
-/** A host process of its own beside a system's servers, with the services that it is told. */
+/** A host process of its own beside a running Capstan's servers, with the services that it is told. */
 export class LoneHost {
   private said = '';
-  readonly ended: Promise<HostEnd>;
+  readonly ended: Promise<LoneHostEnd>;
   private readonly ready: Promise<void>;
 
   private constructor(
@@ -30,21 +32,25 @@ export class LoneHost {
     this.ready.catch(() => undefined); // whoever waits for it is told
   }
 
-  /** With the environment that a launcher would give it, and `env` over it. */
-  static async start(system: System, services: string, env: Readonly<Record<string, string>> = {}): Promise<LoneHost> {
-    const { postgres } = system.servers();
-    const secrets = JSON.parse(readFileSync(join(system.dataDir, 'secrets.json'), 'utf8')) as { encryptionKey: string };
-    const nats = system.natsAccess();
+  /** With the environment that the launcher of this data directory would give it, and `env` over it. */
+  static async start(
+    { dataDir }: { readonly dataDir: string },
+    services: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<LoneHost> {
+    const read = <T>(file: string): T => JSON.parse(readFileSync(join(dataDir, file), 'utf8')) as T;
+    const { postgres, nats } = read<Record<'postgres' | 'nats', { port: number; password: string }>>('servers.json');
+    const { encryptionKey } = read<{ encryptionKey: string }>('secrets.json');
     const port = await freePorts(3);
     const child = spawn(process.execPath, [join(ROOT, 'services/cli/dist/host.js')], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: {
-        ...plainEnvironment(),
-        CAPSTAN_DATA_DIR: system.dataDir,
+        ...inherited(),
+        CAPSTAN_DATA_DIR: dataDir,
         CAPSTAN_DATABASE_URL: `postgres://capstan:${postgres.password}@127.0.0.1:${postgres.port}/capstan`,
-        CAPSTAN_NATS_URL: `nats://${nats.user}:${nats.pass}@${nats.servers}`,
-        CAPSTAN_ENCRYPTION_KEY: secrets.encryptionKey,
+        CAPSTAN_NATS_URL: `nats://capstan:${nats.password}@127.0.0.1:${nats.port}`,
+        CAPSTAN_ENCRYPTION_KEY: encryptionKey,
         CAPSTAN_PORT: String(port),
         CAPSTAN_WEBHOOKS_PORT: String(port + 1),
         CAPSTAN_INTERNAL_PORT: String(port + 2),
@@ -57,12 +63,22 @@ export class LoneHost {
     return new LoneHost(child, `http://127.0.0.1:${env['CAPSTAN_INTERNAL_PORT'] ?? port + 2}`);
   }
 
+  get pid(): number {
+    return this.child.pid!;
+  }
+
   /** Resolves when all its services answer; rejects with its words when it ends before. */
   untilReady(): Promise<void> {
     return this.ready;
   }
 
-  async stop(): Promise<HostEnd> {
+  /** What a power cut does to it. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.ended;
+  }
+
+  async stop(): Promise<LoneHostEnd> {
     this.child.kill('SIGTERM');
     return this.ended;
   }

@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import { unreachable } from '@capstan/domain';
+import type { BenchOptions } from './bench-options.js';
+import type { BenchConfig, BenchName } from './bench.config.js';
+import { benchBurst } from './burst.bench.js';
+import { setClock } from './clock.js';
+import { benchDispatch } from './dispatch.bench.js';
+import { benchIdle } from './idle.bench.js';
+import { benchLog } from './log.bench.js';
+import { describeMachine, renderMachine, type Machine } from './machine.js';
+import { benchReaction } from './reaction.bench.js';
+import { render, type BenchReport } from './report.js';
+import type { NamedReport, Results } from './results.js';
+import { benchScale } from './scale.bench.js';
+import { Stage } from './stage.js';
+import { benchStart } from './start.bench.js';
+import { benchTakeover } from './takeover.bench.js';
+
+const ALL_BUT_RUNNER = 'gateway,scheduler,pod-pool,pr-watcher,ticket-sync,webhooks';
+
+/** Benches on the same scene follow each other on one Capstan; another scene is another one, on an empty directory. */
+type Scene = 'laptop' | 'runners apart' | 'full';
+
+const SCENE: Readonly<Record<BenchName, Scene>> = {
+  start: 'laptop',
+  idle: 'laptop',
+  log: 'laptop',
+  burst: 'laptop',
+  dispatch: 'laptop',
+  reaction: 'laptop',
+  takeover: 'runners apart',
+  scale: 'full',
+};
+
+function bench(name: BenchName, stage: Stage, options: BenchOptions): Promise<BenchReport> {
+  switch (name) {
+    case 'start':
+      return benchStart(stage, options);
+    case 'idle':
+      return benchIdle(stage, options);
+    case 'log':
+      return benchLog(stage, options);
+    case 'burst':
+      return benchBurst(stage);
+    case 'dispatch':
+      return benchDispatch(stage, options);
+    case 'reaction':
+      return benchReaction(stage, options);
+    case 'takeover':
+      return benchTakeover(stage, options);
+    case 'scale':
+      return benchScale(stage, options);
+    default:
+      return unreachable(name);
+  }
+}
+
+/** All benches that were asked for, one after the other. `close` may be called at any moment. */
+export class BenchRun {
+  private scene: Scene | null = null;
+  /** Kept as a promise: what is half started when somebody presses Ctrl-C is ended too. */
+  private opening: Promise<Stage> | null = null;
+
+  constructor(
+    private readonly config: BenchConfig,
+    private readonly print: (text: string) => void,
+  ) {}
+
+  async all(): Promise<Results> {
+    const { quick, starveMinutes, dataDir, benches } = this.config;
+    const options: BenchOptions = { form: quick ? 'quick' : 'full', directory: dataDir, starveMinutes };
+    let machine: Machine | null = null;
+    const reports: NamedReport[] = [];
+    for (const name of benches) {
+      const stage = await this.stageFor(SCENE[name]);
+      machine ??= await this.describe(stage);
+      setClock();
+      const report = { name, ...(await bench(name, stage, options)) };
+      reports.push(report);
+      this.print(render(report, { fsyncP50Ms: machine.fsyncMs.p50, judged: !quick }));
+    }
+    await this.close();
+    return { quick, machine: machine!, reports };
+  }
+
+  async close(): Promise<void> {
+    const { opening } = this;
+    this.opening = null;
+    this.scene = null;
+    const stage = await opening?.catch(() => null);
+    await stage?.close();
+  }
+
+  private async stageFor(scene: Scene): Promise<Stage> {
+    if (this.scene !== scene) {
+      await this.close();
+      this.scene = scene;
+      const env: Record<string, string> = scene === 'runners apart' ? { CAPSTAN_SERVICES: ALL_BUT_RUNNER } : {};
+      this.opening = Stage.open(join(this.config.dataDir, scene.replaceAll(' ', '-')), env);
+    }
+    return this.opening!;
+  }
+
+  private async describe(stage: Stage): Promise<Machine> {
+    const [row] = await stage.query<{ version: string }>(`select current_setting('server_version') as version`);
+    const machine = describeMachine(this.config.dataDir, { postgres: row!.version });
+    this.print(renderMachine(machine));
+    return machine;
+  }
+}
