@@ -17,6 +17,7 @@ export const INVALIDATION_KINDS = [
   'ticket_source',
   'workspace',
   'secret',
+  'parked_row',
 ] as const;
 
 export const Invalidation = z.object({

@@ -10,14 +10,23 @@ export const PERMISSIONS = [
   'task.write',
   'pod.read',
   'event.read',
+  'parked.read',
+  'parked.manage',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
 export const ROLES = ['admin', 'member', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
-const VIEWER: readonly Permission[] = ['workspace.read', 'repository.read', 'task.read', 'pod.read', 'event.read'];
-const MEMBER: readonly Permission[] = [...VIEWER, 'task.write'];
+const VIEWER: readonly Permission[] = [
+  'workspace.read',
+  'repository.read',
+  'task.read',
+  'pod.read',
+  'event.read',
+  'parked.read',
+];
+const MEMBER: readonly Permission[] = [...VIEWER, 'task.write', 'parked.manage'];
 
 /** What each role may do. */
 export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {

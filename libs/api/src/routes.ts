@@ -1,9 +1,17 @@
 import { accessRoutes } from './resources/access.js';
+import { parkedRoutes } from './resources/parked.js';
 import { runRoutes } from './resources/runs.js';
 import { settingsRoutes } from './resources/settings.js';
 import { symptomRoutes } from './resources/symptoms.js';
 import { taskRoutes } from './resources/tasks.js';
 
 /** Every REST route by its operation name. */
-export const routes = { ...accessRoutes, ...taskRoutes, ...runRoutes, ...settingsRoutes, ...symptomRoutes } as const;
+export const routes = {
+  ...accessRoutes,
+  ...taskRoutes,
+  ...runRoutes,
+  ...parkedRoutes,
+  ...settingsRoutes,
+  ...symptomRoutes,
+} as const;
 export type RouteName = keyof typeof routes;

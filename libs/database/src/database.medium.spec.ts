@@ -9,7 +9,7 @@ import {
 } from '@capstan/domain';
 import { taskChanged } from '@capstan/events';
 import { eventually, testDatabase } from '@capstan/test-support';
-import type { Task } from './index.js';
+import type { Effect, Task } from './index.js';
 import {
   Database,
   ENTITIES,
@@ -320,6 +320,29 @@ describe('effects', () => {
     expect(await claim(first.id)).toEqual([]);
     await age(21);
     expect(await claim(first.id)).toMatchObject([{ repeated: true, effect: { claimEpoch: 2 } }]);
+  });
+
+  it('are parked as well when they end their process each time, for they are counted when they are claimed', async () => {
+    const { first } = await effectOf();
+    const lapse = () =>
+      database.query(`update effect set deadline_at = clock_timestamp() - interval '1 minute' where id = $1`, [
+        first.id,
+      ]);
+    const claims: number[] = [];
+    for (let life = 0; life < 12; life += 1) {
+      claims.push((await claim(first.id)).length);
+      // The process is gone: nobody gives the claim back, and it lapses.
+      await lapse();
+    }
+    expect(claims.filter((count) => count === 1)).toHaveLength(8);
+    const [row] = await database.query<Effect>('select * from effect where id = $1', [first.id]);
+    expect(row).toMatchObject({ state: 'requested', attempts: 8, parkedAt: expect.any(Date) });
+    expect(row!.lastError).toContain('ended without a word');
+    const told = await database.query(
+      `select 1 from outbox where event = 'parked_row.changed' and payload->>'rowId' = $1`,
+      [first.id],
+    );
+    expect(told).toHaveLength(1);
   });
 
   it('are parked at the cap, and an outage of ours costs no attempt', async () => {

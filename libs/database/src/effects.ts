@@ -151,6 +151,23 @@ export async function returnEffect(
     code = null,
     delayMs,
     counted,
+/** Records that a person decided against a parked effect. It is settled, and never asked for again under its key. */
+export async function dropEffect(tx: Tx, effect: Effect, words: string): Promise<EffectResult> {
+  const result: EffectResult = { remoteId: null, result: { code: 'dropped', error: words } };
+  await tx.query(
+    `update effect set state = 'refused', result = $2, settled_at = clock_timestamp(), parked_at = null
+      where id = $1 and state = 'requested'`,
+    [effect.id, result.result],
+  );
+  await tx.emit(effectSettled, {
+    workspaceId: effect.workspaceId,
+    taskId: effect.taskId,
+    effectId: effect.id,
+    kind: effect.kind,
+  });
+  return result;
+}
+
   }: { readonly error: string; readonly code?: string | null; readonly delayMs: number; readonly counted: boolean },
 ): Promise<void> {
   await database.transaction(async (tx) => {

@@ -28,7 +28,8 @@ export async function deleteOutbox(database: Database, ids: readonly string[]): 
 /** How many events wait, and for how long the oldest does, in ms. */
 export async function outboxBacklog(database: Database): Promise<{ readonly rows: number; readonly oldestMs: number }> {
   const [row] = await database.query<{ rows: number; oldestMs: number }>(
-    `select count(*)::int as rows, coalesce(extract(epoch from clock_timestamp() - min(created_at)) * 1000, 0)::float as oldest_ms from outbox`,
+    `select count(*)::int as rows, coalesce(extract(epoch from clock_timestamp() - min(created_at)) * 1000, 0)::float as oldest_ms
+       from outbox where parked_at is null`,
   );
   return row!;
 }

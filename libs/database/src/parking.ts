@@ -1,4 +1,12 @@
-import { errorText, isSymptomCode, parkedOwner, type Actor, type EffectKind, type Id } from '@capstan/domain';
+import {
+  errorAdvice,
+  errorText,
+  isSymptomCode,
+  parkedOwner,
+  type Actor,
+  type EffectKind,
+  type Id,
+} from '@capstan/domain';
 import type { ParkedAction, ParkedKind } from '@capstan/domain';
 import { parkedRowChanged, parkedRowRequested } from '@capstan/events';
 import { newId, type Database, type Tx } from './database.js';
@@ -15,10 +23,9 @@ const LONGEST_WAIT_S = 600;
 /** An error as a row keeps it: its words, and its code where the symptom registry has an entry. */
 export function rowError(error: unknown): { readonly text: string; readonly code: string | null } {
   const { code } = (error ?? {}) as { readonly code?: unknown };
-  return {
-    text: errorText(error).slice(0, 4_000),
-    code: typeof code === 'string' && isSymptomCode(code) ? code : null,
-  };
+  const known = typeof code === 'string' && isSymptomCode(code) ? code : null;
+  // What helps is shown with the symptom; where there is none, it has to stand with the error.
+  return { text: (known === null ? errorAdvice(error) : errorText(error)).slice(0, 4_000), code: known };
 }
 
 /** Counts a failed attempt at a row: events and resync leave it alone for a while, at the cap until a person replays it. */

@@ -45,7 +45,7 @@ describe('the life of a task', () => {
       provisioning: ['cancelled', 'completed', 'failed', 'queued', 'running'],
       running: ['cancelled', 'completed', 'failed', 'needs_attention', 'pr_opened', 'queued'],
       pr_opened: ['cancelled', 'completed', 'failed', 'needs_attention', 'queued'],
-      needs_attention: ['cancelled', 'completed', 'failed', 'queued'],
+      needs_attention: ['cancelled', 'completed', 'failed', 'pr_opened', 'queued'],
       failed: ['completed', 'queued'],
       cancelled: ['completed', 'queued'],
     });

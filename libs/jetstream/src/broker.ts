@@ -1,6 +1,6 @@
 import { jetstream, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import { headers, type Msg, type NatsConnection, type Subscription as NatsSubscription } from '@nats-io/transport-node';
-import { errorText, TransientError } from '@capstan/domain';
+import { Bug, errorText, TransientError } from '@capstan/domain';
 import type { EventDefinition } from '@capstan/events';
 import { decode } from './codec.js';
 import { openConnection } from './connection.js';
@@ -133,6 +133,7 @@ export class Broker {
     try {
       await send();
     } catch (error) {
+      if (isRefused(error)) throw new Bug('NATS never takes this message', { code: 'event_refused', cause: error });
       if (!isStreamGone(error)) throw unavailable(error);
       await this.keeper.ensure();
       await send().catch((again: unknown) => {
@@ -227,6 +228,15 @@ function isStreamGone(error: unknown): boolean {
   return (
     /no responders|503/i.test(errorText(error)) || (error instanceof Error && error.name === 'JetStreamNotEnabled')
   );
+}
+
+/** `message size exceeds maximum allowed`, the stream's limit. */
+const TOO_LARGE = 10_054;
+
+/** The message's own fault: sending it again never helps. */
+function isRefused(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) return error.code === TOO_LARGE;
+  return error instanceof Error && /^(InvalidSubjectError|InvalidArgumentError)$/.test(error.name);
 }
 
 function unavailable(cause: unknown): TransientError {

@@ -8,6 +8,9 @@ export { Health, type CheckFault, type CheckResult, type HealthReport } from './
 export { openHost, type Host, type HostOptions, type ServiceMain } from './host/host.js';
 export { answerProblem, ProblemFilter } from './http-errors/problem.filter.js';
 export { problemOf } from './http-errors/problem.js';
+export { parkedEffect, type ParkedEffectOptions } from './parked/parked-effect.js';
+export * from './parked/parked-requests.js';
+export { parkedRows } from './parked/parked-row.handler.js';
 export { Relay } from './relay/relay.js';
 export { coalesce } from './resync/coalesce.js';
 export { Loops } from './resync/loops.js';

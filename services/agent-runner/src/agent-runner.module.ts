@@ -2,19 +2,27 @@ import { join, resolve } from 'node:path';
 import { Module } from '@nestjs/common';
 import { Database } from '@capstan/database';
 import { createRuntime } from '@capstan/runtimes';
-import { CONFIG, Vault } from '@capstan/service-kit';
+import { CONFIG, Vault, parkedRows } from '@capstan/service-kit';
 import { supervisorFile } from '@capstan/supervisor';
 import type { AgentRunnerConfig } from './agent-runner.config.js';
+import { ForgetLogsLoop } from './forget-logs/forget-logs.loop.js';
 import { LeaseRunHandler } from './lease-run/lease-run.handler.js';
 import { LeaseRunLoop, RUNNER_CAPACITY } from './lease-run/lease-run.loop.js';
 import { RunnerPool } from './lease-run/runner-pool.js';
+import { parkedVerbs } from './parked/parked-rows.apply.js';
 import { RUNTIME } from './tokens.js';
 
+const parked = parkedRows('agent-runner', [RunnerPool], (pool: RunnerPool) =>
+  parkedVerbs((runId) => pool.lease({ runId, takeOver: true })),
+);
+
 @Module({
-  controllers: [LeaseRunHandler],
+  controllers: [LeaseRunHandler, ...parked.controllers],
   providers: [
+    ...parked.providers,
     RunnerPool,
     LeaseRunLoop,
+    ForgetLogsLoop,
     { provide: RUNNER_CAPACITY, useFactory: (pool: RunnerPool) => () => pool.free, inject: [RunnerPool] },
     {
       provide: RUNTIME,

@@ -14,6 +14,8 @@ import { RateLimit } from './http/rate-limit.js';
 import { EventTail } from './live/event-tail.js';
 import { Live } from './live/live.js';
 import { LogFeeds } from './live/log-feeds.js';
+import { ParkedController } from './parked/parked.controller.js';
+import { ParkedRequests } from './parked/parked-requests.js';
 import { PodsController } from './pods/pods.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RunsController } from './runs/runs.controller.js';
@@ -33,6 +35,7 @@ export const CONTROLLERS: readonly Type[] = [
   TaskRequestsController,
   RunsController,
   PodsController,
+  ParkedController,
   HelpController,
   DocsController,
 ];
@@ -44,7 +47,8 @@ export const CONTROLLERS: readonly Type[] = [
     LogFeeds,
     Live,
     TaskRequests,
-    HousekeepingLoop,
+    ParkedRequests,
+    ForgetLoop,
     {
       provide: Authenticator,
       inject: [Database, CONFIG],

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { podProvision } from '@capstan/events';
+import { parkedRowRequested, podProvision } from '@capstan/events';
 import { loadConfig, startService, type Host, type RunningService } from '@capstan/service-kit';
 import { podPoolConfig } from './pod-pool.config.js';
 import { PodPoolModule } from './pod-pool.module.js';
@@ -14,6 +14,6 @@ export function start(host: Host): Promise<RunningService> {
     module: PodPoolModule,
     host,
     config: loadConfig(config, host.env),
-    consumes: [podProvision],
+    consumes: [podProvision, parkedRowRequested],
   });
 }

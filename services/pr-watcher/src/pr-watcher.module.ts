@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Inject, Injectable, Module, type DynamicModule, type OnModuleDestroy } from '@nestjs/common';
-import type { Database } from '@capstan/database';
+import { parkRow, type Database } from '@capstan/database';
 import { UserError, type FaultPort } from '@capstan/domain';
+import type { ExhaustedHook } from '@capstan/jetstream';
 import { createRuntime, type Runtime } from '@capstan/runtimes';
 import {
   DATABASE,
@@ -11,6 +12,7 @@ import {
   Loops,
   METRICS,
   ON_EXHAUSTED,
+  parkedRows,
   Vault,
   type Identity,
   type Logger,
@@ -32,14 +34,29 @@ class WatcherEnd implements OnModuleDestroy {
   }
 }
 
+/**
+ * Handlers only write a wake-up: the rows are found by the loops, and parked by the verbs. Only a delivery that can't
+ * be read has no row that a loop would find.
+ */
+const parkExhausted =
+  (database: Database, logger: Logger): ExhaustedHook =>
+  async (event, payload, error) => {
+    const { deliveryId } = payload as { readonly deliveryId?: string };
+    if (deliveryId !== undefined) await parkRow(database, 'delivery', deliveryId, error);
+    logger.error({ event: event.name, payload, err: error }, 'an event was delivered too often; the loops go on');
+  };
+
+const parked = parkedRows('pr-watcher', [Watcher], (watcher: Watcher) => watcher.parked);
+
 /** The whole wiring of pr-watcher. */
 @Module({})
 export class PrWatcherModule {
   static with(config: PrWatcherConfig): DynamicModule {
     return {
       module: PrWatcherModule,
-      controllers: [FollowHandler],
+      controllers: [FollowHandler, ...parked.controllers],
       providers: [
+        ...parked.providers,
         WatcherEnd,
         {
           provide: Watcher,
@@ -67,14 +84,9 @@ export class PrWatcherModule {
             }),
         },
         {
-          // Handlers only write a wake-up: the rows are found by the loops, and parked by the verbs.
           provide: ON_EXHAUSTED,
-          inject: [LOGGER],
-          useFactory: (logger: Logger) => async (event: { readonly name: string }, payload: unknown, error: unknown) =>
-            logger.error(
-              { event: event.name, payload, err: error },
-              'an event was delivered too often; the loops go on',
-            ),
+          inject: [DATABASE, LOGGER],
+          useFactory: parkExhausted,
         },
       ],
     };

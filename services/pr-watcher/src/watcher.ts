@@ -1,13 +1,21 @@
 import { join } from 'node:path';
 import type { Database } from '@capstan/database';
 import type { Loops, Metrics } from '@capstan/service-kit';
-import { EffectExecutor, type EffectHandler, type Logger, type Loop, type Vault } from '@capstan/service-kit';
+import {
+  EffectExecutor,
+  type EffectHandler,
+  type Logger,
+  type Loop,
+  type ParkedVerbs,
+  type Vault,
+} from '@capstan/service-kit';
 import { TransientError, errorText, noFaults, type EffectKind, type FaultPort } from '@capstan/domain';
 import { ClosePullRequest, CommentPullRequest } from './close/close-pull-request.js';
 import { Follow } from './follow/follow.loop.js';
 import { ForgeAccess } from './forge-access.js';
 import { MergePullRequest } from './merge/merge-pull-request.js';
 import { OpenPullRequest } from './open/open-pull-request.js';
+import { parkedVerbs } from './parked/parked-rows.apply.js';
 import type { BundleSource } from './pod-bundle.js';
 import { Intake } from './publish/intake.js';
 import { Publish } from './publish/publish.loop.js';
@@ -45,6 +53,8 @@ export class Watcher {
   private readonly publishLoop: Loop;
   private readonly followLoop: Loop;
   private readonly effectLoop: Loop;
+  /** What people may ask of its parked rows. */
+  readonly parked: ParkedVerbs;
   private readonly logger: Logger;
 
   constructor(options: WatcherOptions) {
@@ -70,6 +80,14 @@ export class Watcher {
       metrics,
       faults: options.faults ?? noFaults,
       report: (level, message, fields) => logger[level](fields, message),
+    });
+    this.parked = parkedVerbs({
+      handlers,
+      wake: () => {
+        this.wakeEffects();
+        this.wakePublish();
+        this.wakeFollow();
+      },
     });
     const every = (name: string, pass: () => Promise<void>) => loops.every({ name, everyMs: TICK_MS, pass });
     this.publishLoop = every('publish', () => this.publish.begin(LIMIT));

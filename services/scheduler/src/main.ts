@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import {
+  parkedRowRequested,
   podChanged,
   pullRequestChanged,
   repositoryChanged,
@@ -38,6 +39,7 @@ export function start(host: Host): Promise<RunningService> {
       workspaceChanged,
       workerChanged,
       secretChanged,
+      parkedRowRequested,
     ],
   });
 }

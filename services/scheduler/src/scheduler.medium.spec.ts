@@ -83,8 +83,8 @@ describe('/metrics', () => {
     expect(value('capstan_queue_oldest_seconds')).toBeGreaterThanOrEqual(89);
     expect(value('capstan_runs{state="running"}')).toBe(0);
     expect(value('capstan_effects_open')).toBe(0);
-    expect(value('capstan_parked_rows{table="task"}')).toBe(1);
-    expect(value('capstan_parked_rows{table="effect"}')).toBe(0);
+    expect(value('capstan_parked_rows{kind="task"}')).toBe(1);
+    expect(value('capstan_parked_rows{kind="effect"}')).toBe(0);
   });
 });
 

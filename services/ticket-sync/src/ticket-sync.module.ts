@@ -1,5 +1,6 @@
 import { Inject, Injectable, Module, type DynamicModule, type OnModuleDestroy } from '@nestjs/common';
-import type { Database } from '@capstan/database';
+import { parkRow, type Database } from '@capstan/database';
+import type { ExhaustedHook } from '@capstan/jetstream';
 import type { FaultPort } from '@capstan/domain';
 import {
   DATABASE,
@@ -9,6 +10,7 @@ import {
   Loops,
   METRICS,
   ON_EXHAUSTED,
+  parkedRows,
   Vault,
   type Identity,
   type Logger,
@@ -28,14 +30,26 @@ class TicketSyncEnd implements OnModuleDestroy {
   }
 }
 
+/** Handlers only write a wake-up: the rows are found by the loops. Only a delivery that can't be read has no row of theirs. */
+const parkExhausted =
+  (database: Database, logger: Logger): ExhaustedHook =>
+  async (event, payload, error) => {
+    const { deliveryId } = payload as { readonly deliveryId?: string };
+    if (deliveryId !== undefined) await parkRow(database, 'delivery', deliveryId, error);
+    logger.error({ event: event.name, payload, err: error }, 'an event was delivered too often; the loops go on');
+  };
+
+const parked = parkedRows('ticket-sync', [TicketSync], (sync: TicketSync) => sync.parked);
+
 /** The whole wiring of ticket-sync. */
 @Module({})
 export class TicketSyncModule {
   static with({ encryptionKey, intervalMs }: TicketSyncConfig): DynamicModule {
     return {
       module: TicketSyncModule,
-      controllers: [ImportHandler],
+      controllers: [ImportHandler, ...parked.controllers],
       providers: [
+        ...parked.providers,
         TicketSyncEnd,
         {
           provide: TicketSync,
@@ -60,14 +74,9 @@ export class TicketSyncModule {
             }),
         },
         {
-          // Handlers only write a wake-up: the rows are found by the loops.
           provide: ON_EXHAUSTED,
-          inject: [LOGGER],
-          useFactory: (logger: Logger) => async (event: { readonly name: string }, payload: unknown, error: unknown) =>
-            logger.error(
-              { event: event.name, payload, err: error },
-              'an event was delivered too often; the loops go on',
-            ),
+          inject: [DATABASE, LOGGER],
+          useFactory: parkExhausted,
         },
       ],
     };

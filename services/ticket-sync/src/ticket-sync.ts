@@ -1,8 +1,17 @@
 import type { Database } from '@capstan/database';
 import { TransientError, errorText, noFaults, type FaultPort } from '@capstan/domain';
-import { EffectExecutor, type Logger, type Loop, type Loops, type Metrics, type Vault } from '@capstan/service-kit';
+import {
+  EffectExecutor,
+  type Logger,
+  type Loop,
+  type Loops,
+  type Metrics,
+  type ParkedVerbs,
+  type Vault,
+} from '@capstan/service-kit';
 import { CloseTicket, CommentTicket, lookAgain } from './comment/comment-ticket.js';
 import { Import } from './import/import.loop.js';
+import { parkedVerbs } from './parked/parked-rows.apply.js';
 import { Report } from './report/report.loop.js';
 import { TrackerAccess } from './tracker-access.js';
 
@@ -27,6 +36,8 @@ const LIMIT = 100;
 
 /** The verbs of ticket-sync and their loops: import, report, the effects. */
 export class TicketSync {
+  /** What people may ask of its parked rows. */
+  readonly parked: ParkedVerbs;
   private readonly logger: Logger;
   private readonly importing: Import;
   private readonly effects: EffectExecutor;
@@ -41,11 +52,19 @@ export class TicketSync {
     const comments = new CommentTicket(access);
     const report = new Report(database, logger);
     this.importing = new Import({ database, access, logger, intervalMs, imported: () => this.wakeReport() });
+    const handlers = { comment_ticket: comments, close_ticket: new CloseTicket(access) };
+    this.parked = parkedVerbs({
+      handlers,
+      wake: () => {
+        this.wakeEffects();
+        this.wakeReport();
+      },
+    });
     this.effects = new EffectExecutor({
       database,
       executor: 'ticket-sync',
       owner,
-      handlers: { comment_ticket: comments, close_ticket: new CloseTicket(access) },
+      handlers,
       metrics,
       faults,
       report: (level, message, fields) => logger[level](fields, message),

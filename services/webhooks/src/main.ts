@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { parkedRowRequested } from '@capstan/events';
 import { Vault, startService, type Host, type RunningService } from '@capstan/service-kit';
 import { deliveries } from './receive/deliveries.js';
 import { readWebhooksConfig, webhooksConfig } from './webhooks.config.js';
@@ -15,5 +16,5 @@ export function start(host: Host): Promise<RunningService> {
   const logger = host.logger.child({ service: name });
   const intake = deliveries({ database, vault, logger });
   const http = { port: config.port, host: config.host, before: [intake] };
-  return startService({ name, module: WebhooksModule, consumes: [], config, host, http });
+  return startService({ name, module: WebhooksModule, consumes: [parkedRowRequested], config, host, http });
 }

@@ -1,5 +1,6 @@
-import { shortId, type Actor, type Id, type TaskState } from '@capstan/domain';
+import { shortId, type Actor, type EffectKind, type Id, type ParkedKind, type TaskState } from '@capstan/domain';
 import {
+  PARKED_ROWS,
   Pod,
   PullRequest,
   Repository,
@@ -7,8 +8,12 @@ import {
   Workspace,
   createTask,
   newId,
+  requestOfParkedRow,
+  type AnswerJson,
   type Database,
+  type NewParkedRequest,
   type NewTask,
+  type ParkedRequest,
   type Task,
 } from '@capstan/database';
 
@@ -158,4 +163,31 @@ export async function aWorker(database: Database, slots = 50): Promise<void> {
     `insert into worker (id, host, slots, heartbeat_at) values ($1, 'spec', $2, now() + interval '1 hour')`,
     [`worker-${shortId(newId())}`, slots],
   );
+}
+
+/** Parks a row that has failed at its cap. */
+export async function park(database: Database, kind: ParkedKind, id: Id, lastError = 'boom'): Promise<void> {
+  await database.query(`update "${kind}" set parked_at = now(), attempts = 8, last_error = $2 where id = $1`, [
+    id,
+    lastError,
+  ]);
+}
+
+/** What a person asks of a parked row, applied by its owner, and the owner's answer. */
+export async function askOfParked(
+  database: Database,
+  owner: { apply(requestId: Id): Promise<void> },
+  row: Pick<NewParkedRequest, 'workspaceId' | 'kind' | 'rowId' | 'action'> & { readonly effectKind?: EffectKind },
+): Promise<AnswerJson> {
+  const { id } = await database.transaction((tx) =>
+    requestOfParkedRow(tx, { effectKind: null, reason: null, actor: SPEC, ...row }),
+  );
+  await owner.apply(id);
+  const [request] = await database.query<ParkedRequest>('select * from parked_request where id = $1', [id]);
+  return request!.answer!;
+}
+
+/** Kinds and ids of what the list of parked rows shows. */
+export function parkedIn(database: Database): Promise<{ readonly kind: ParkedKind; readonly id: Id }[]> {
+  return database.query(`select kind, id from ${PARKED_ROWS} parked order by parked_at, id`);
 }

@@ -40,3 +40,16 @@ const OWNERS: Readonly<Record<Exclude<ParkedKind, 'effect'>, ParkedOwner>> = {
 export function parkedOwner(kind: ParkedKind, effectKind: EffectKind | null): ParkedOwner {
   return kind === 'effect' ? EFFECT_EXECUTORS[effectKind!] : OWNERS[kind];
 }
+
+/** What dropping a row comes to, for the person who is about to. Its owner may still refuse, and says why. */
+export const DROP_MEANS: Readonly<Record<ParkedKind, string>> = {
+  task: 'The task is cancelled; its branch and its pull request stay.',
+  task_request: 'The request is answered with "dropped"; the task stays as it is.',
+  run: 'The run is ended as failed and its slot is free. Where its agent was launched, nothing of it is published and its pod is replaced.',
+  pod: 'The pod is deleted; another one is made when there is work. Refused while an agent is at work in it.',
+  pull_request: 'The work is not published. Refused while the pull request is open at the forge.',
+  effect: 'The write is recorded as dropped and never done. A task whose work it carries needs a person then.',
+  ticket: 'Nothing more is said on the ticket, and Capstan does not close it.',
+  delivery: 'The delivery is marked as handled. What it told is found by the next look at the forge or the tracker.',
+  outbox: 'The event is not told. Whom it would have woken finds the same by looking, seconds later.',
+};

@@ -36,6 +36,21 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
     'finds nothing where nothing was committed, and where nothing is new',
     'no_changes',
   ],
+  [
+    'services/scheduler/src/parked/parked-rows.medium.spec.ts',
+    'is a warning of the health report while there is any',
+    'rows_parked',
+  ],
+  [
+    'libs/service-kit/src/relay/relay.medium.spec.ts',
+    'parks an event that the broker never takes, and goes on with the others',
+    'event_refused',
+  ],
+  [
+    'services/agent-runner/src/parked/parked-rows.medium.spec.ts',
+    'is ended by a drop, so that its slot is free',
+    'dropped',
+  ],
   ['libs/agents/src/command/command.adapter.spec.ts', 'refuses a faulty %s', 'agent_settings_invalid'],
   [
     'libs/agents/src/command/command.adapter.spec.ts',

@@ -10,7 +10,13 @@ export const SELF_EXPLAINING: Readonly<Record<string, readonly string[]>> = {
     ...['too_many_requests', 'too_many_deliveries', 'database_slow', 'unauthenticated', 'not_signed_in', 'forbidden'],
     ...['run_not_found', 'token_not_found', 'repository_not_found', 'ticket_source_not_found', 'secret_not_found'],
     ...['pull_request_not_found', 'request_not_found', 'task_not_found', 'repository_exists', 'repository_in_use'],
-    ...['version_conflict', 'already_set_up', 'link_not_local'],
+    ...['version_conflict', 'already_set_up', 'link_not_local', 'parked_row_not_found', 'short_id_ambiguous'],
+  ],
+  "the scheduler's answer to a request, in a sentence of its own": [
+    ...['applied', 'new_task', 'already_stopping', 'delivered', 'kept', 'pending'],
+  ],
+  'the answer of the owner of a parked row, in a sentence of its own': [
+    ...['not_parked', 'drop_refused', 'request_failed'],
   ],
   "the scheduler's answer to a request, in a sentence of its own": ['applied', 'new_task', 'already_stopping'],
   'caught by its caller, which gives a symptom instead or tries again': [

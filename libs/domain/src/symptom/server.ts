@@ -2,6 +2,13 @@ import { symptom } from './entry.js';
 
 /** What is wrong with Postgres or NATS, given or started by the launcher. */
 export const SERVER_SYMPTOMS = {
+  event_refused: symptom({
+    category: 'resource',
+    retryable: false,
+    title: 'NATS never takes an event',
+    cause: 'The message is larger than NATS or its stream allows, or its subject is none.',
+    remedy: 'Raise max_payload of NATS and replay it, or drop it: whom it would have woken finds the same by looking.',
+  }),
   postgres_missing: symptom({
     category: 'state',
     retryable: false,

@@ -16,7 +16,7 @@ function transition<Name extends string>(name: Name, from: readonly TaskState[],
   return Object.freeze({ name, from, to, label }) satisfies TaskTransition & { name: Name };
 }
 
-/** The whole life of a task (DESIGN §2). The database's trigger is generated from {@link LEGAL_PAIRS}. */
+/** The whole life of a task (DESIGN §2; from `needs_attention` to `pr_opened` leads the replay of a parked publication). The database's trigger is generated from {@link LEGAL_PAIRS}. */
 export const TASK_TRANSITIONS = {
   dependenciesMet: transition('dependenciesMet', ['waiting'], 'queued', 'Dependencies completed'),
   dependencyFailed: transition('dependencyFailed', ['waiting'], 'needs_attention', 'A dependency did not complete'),
@@ -24,7 +24,7 @@ export const TASK_TRANSITIONS = {
   start: transition('start', ['provisioning'], 'running', 'Agent started'),
   requeue: transition('requeue', ['provisioning', 'running'], 'queued', 'Back to the queue'),
   sendBack: transition('sendBack', ['pr_opened'], 'queued', 'Agent sent back in'),
-  openPullRequest: transition('openPullRequest', ['running'], 'pr_opened', 'Pull request opened'),
+  openPullRequest: transition('openPullRequest', ['running', 'needs_attention'], 'pr_opened', 'Pull request opened'),
   needAttention: transition('needAttention', ['running', 'pr_opened'], 'needs_attention', 'Needs a person'),
   fail: transition('fail', ['provisioning', 'running', 'pr_opened', 'needs_attention'], 'failed', 'Failed'),
   complete: transition(

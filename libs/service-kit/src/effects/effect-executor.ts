@@ -15,6 +15,7 @@ import {
   claimEffects,
   isDatabaseOutage,
   returnEffect,
+  rowError,
   settleEffect,
   type ClaimedEffect,
   type Database,
@@ -185,7 +186,12 @@ export class EffectExecutor {
       const delayMs = sent ? Math.max(wait, deadline - performance.now()) : wait;
       const counted = !isDatabaseOutage(error);
       this.count(effect, 'tried_again');
-      await returnEffect(database, effect, { error: errorAdvice(error), delayMs: Math.ceil(delayMs), counted });
+      await returnEffect(database, effect, {
+        error: errorAdvice(error),
+        code: rowError(error).code,
+        delayMs: Math.ceil(delayMs),
+        counted,
+      });
       report(error instanceof TransientError ? 'warn' : 'error', 'effect will be tried again', { ...fields, delayMs });
     } catch (second) {
       // The claim lapses by itself; another try takes it over one deadline later.

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { newId } from '@capstan/database';
+import { newId, requestOfParkedRow, type Outbox, type ParkedRequest } from '@capstan/database';
 import { repositoryChanged, type PayloadOf } from '@capstan/events';
-import { eventually } from '@capstan/test-support';
+import { SPEC, aRepository, eventually, parkedIn } from '@capstan/test-support';
 import { testHost, type TestHost } from '../host/host.fixture.js';
 
 type Changed = PayloadOf<typeof repositoryChanged>;
@@ -58,6 +58,51 @@ describe('relay', () => {
     );
     await eventually(() => seen(payload), 4_000);
     await eventually(async () => (await rows()) === 0);
+  });
+
+  it('parks an event that the broker never takes, and goes on with the others', async () => {
+    const { database } = at.host;
+    const poison = newId();
+    const age = () =>
+      database.query(`update outbox set created_at = now() - interval '5 s', not_before = null, claimed_until = null`);
+    await database.query(`insert into outbox (id, event, subject, payload) values ($1, $2, $3, $4)`, [
+      poison,
+      repositoryChanged.name,
+      repositoryChanged.subject(changed()),
+      { ...changed(), padding: 'x'.repeat(2_000_000) },
+    ]);
+    await eventually(async () => {
+      await age();
+      return (await parkedIn(database)).some(({ id }) => id === poison);
+    }, 30_000);
+    const [row] = await database.query<Outbox>('select * from outbox where id = $1', [poison]);
+    expect(row).toMatchObject({ attempts: 8, lastErrorCode: 'event_refused' });
+    const others = changed();
+    await emit(others);
+    await eventually(() => seen(others));
+    // Its owner is the relay, which looks each second.
+    const { workspaceId } = await aRepository(database);
+    const ask = { workspaceId, kind: 'outbox', rowId: poison, effectKind: null, reason: null, actor: SPEC } as const;
+    await database.transaction((tx) => requestOfParkedRow(tx, { ...ask, action: 'drop' }));
+    await eventually(async () => (await rows()) === 0, 10_000);
+    expect(await parkedIn(database)).toEqual([]);
+  }, 60_000);
+
+  it('publishes a parked event that is replayed', async () => {
+    const { database } = at.host;
+    const payload = changed();
+    const id = newId();
+    await database.query(
+      `insert into outbox (id, event, subject, payload, attempts, parked_at, created_at)
+       values ($1, $2, $3, $4, 8, now(), now() - interval '5 s')`,
+      [id, repositoryChanged.name, repositoryChanged.subject(payload), payload],
+    );
+    const { workspaceId } = await aRepository(database);
+    const ask = { workspaceId, kind: 'outbox', rowId: id, effectKind: null, reason: null, actor: SPEC } as const;
+    const asked = await database.transaction((tx) => requestOfParkedRow(tx, { ...ask, action: 'replay' }));
+    await eventually(() => seen(payload), 10_000);
+    const [request] = await database.query<ParkedRequest>('select * from parked_request where id = $1', [asked.id]);
+    expect(request!.answer).toMatchObject({ applied: true, code: 'replayed' });
   });
 
   it('loses nothing while the broker is away: the rows stay, and go when it is back', async () => {

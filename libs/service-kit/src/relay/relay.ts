@@ -1,6 +1,15 @@
-import { claimOutbox, deleteOutbox, outboxBacklog, type Database, type OutboxRow } from '@capstan/database';
-import { errorText, type FaultPort } from '@capstan/domain';
+import {
+  claimOutbox,
+  deleteOutbox,
+  failRow,
+  outboxBacklog,
+  type Database,
+  type Outbox,
+  type OutboxRow,
+} from '@capstan/database';
+import { Bug, errorText, type FaultPort } from '@capstan/domain';
 import type { Broker } from '@capstan/jetstream';
+import { ParkedRequests, type ParkedVerb } from '../parked/parked-requests.js';
 import { coalesce } from '../resync/coalesce.js';
 import { everyLoop, type Loop } from '../resync/resync.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -28,6 +37,15 @@ const DELETE_AFTER_MS = 50;
 /** Rows that wait in memory at most; the sweep brings the rest. */
 const MAX_WAITING = 5_000;
 
+/** A parked row of the outbox: the sweep, which looks each second, is all that a replay needs. */
+const PARKED_EVENT: ParkedVerb<Outbox & { readonly workspaceId: never }> = {
+  replay: async () => 'It is published again within a second or two',
+  drop: async (tx, { id, event }) => {
+    await tx.query('delete from outbox where id = $1', [id]);
+    return `${event} is not told; whom it would have woken finds the same by looking, seconds later`;
+  },
+};
+
 /**
  * Carries the outbox to the broker: rows of this process at once after their commit, rows that anybody left behind by
  * a sweep. A row goes only after the broker acknowledged it, so an outage loses nothing; it may be published twice
@@ -40,11 +58,13 @@ export class Relay {
   private readonly flushDeletes = coalesce(() => this.deleteAcknowledged());
   private readonly sweep: Loop;
   private readonly forget: readonly (() => void)[];
+  private readonly requests: ParkedRequests;
   private deleteSoon: NodeJS.Timeout | undefined;
   private closed = false;
 
   private constructor(private readonly options: RelayOptions) {
     const { database, broker, logger, metrics } = options;
+    this.requests = new ParkedRequests({ database, logger, owner: 'relay', verbs: { outbox: PARKED_EVENT } });
     this.forget = [database.onCommitted((rows) => this.push(rows)), broker.onReconnect(() => void this.sweep.wake())];
     this.sweep = everyLoop({ name: 'relay', logger, everyMs: SWEEP_EVERY_MS, pass: () => this.takeLeft() });
     metrics.gauge('capstan_outbox_rows', 'Events that were not published yet', async (gauge) => {
@@ -90,6 +110,7 @@ export class Relay {
 
   private async takeLeft(): Promise<void> {
     await this.flushDeletes();
+    for (const { id } of await this.requests.due(PARALLEL)) await this.requests.apply(id);
     const { database, broker } = this.options;
     if (this.closed || !broker.status().connected) return;
     for (;;) {
@@ -120,7 +141,8 @@ export class Relay {
       await faults?.('publish.after');
     } catch (error) {
       // The row stays: the sweep takes it again.
-      this.options.logger.debug({ event: row.event }, `an event waits in the outbox: ${errorText(error)}`);
+      if (error instanceof Bug) await this.refused(row, error);
+      else this.options.logger.debug({ event: row.event }, `an event waits in the outbox: ${errorText(error)}`);
       return;
     }
     this.published.add({ event: row.event });
@@ -129,6 +151,21 @@ export class Relay {
       this.deleteSoon = undefined;
       void this.flushDeletes();
     }, DELETE_AFTER_MS);
+  }
+
+  /** The broker would never take it: counted, and parked at the cap. An outage never counts. */
+  private async refused({ id, event }: OutboxRow, error: Bug): Promise<void> {
+    const { database, logger } = this.options;
+    try {
+      const { parked } = await failRow(database, 'outbox', id, error);
+      const level = parked ? 'error' : 'warn';
+      logger[level](
+        { event, outboxId: id, err: error },
+        parked ? 'event parked' : 'an event was refused by the broker',
+      );
+    } catch (second) {
+      logger.debug({ event, err: second }, 'that an event was refused could not be written down');
+    }
   }
 
   /** One statement at a time deletes all rows that were acknowledged meanwhile. */

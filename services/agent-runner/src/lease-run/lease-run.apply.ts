@@ -1,6 +1,6 @@
 import { LEASE_MS, type Id } from '@capstan/domain';
 import { runChanged } from '@capstan/events';
-import { MAX_ROW_ATTEMPTS, type Database, type Run } from '@capstan/database';
+import { MAX_ROW_ATTEMPTS, rowError, tellParked, type Database, type Run } from '@capstan/database';
 
 /** What the renewal says of a run that this runner still holds. */
 export interface RenewedRun {
@@ -76,14 +76,19 @@ export async function failRun(
   run: Pick<Run, 'id' | 'epoch'>,
   error: string,
 ): Promise<{ readonly parked: boolean }> {
-  const [row] = await database.query<{ parkedAt: Date | null }>(
-    `update run set attempts = attempts + 1, last_error = $3, owner = null, lease_expires_at = clock_timestamp(),
+  const { text, code } = rowError(error);
+  return database.transaction(async (tx) => {
+    const [row] = await tx.query<Run>(
+      `update run set attempts = attempts + 1, last_error = $3, last_error_code = $7, owner = null, lease_expires_at = clock_timestamp(),
             not_before = clock_timestamp() + least($4 * power(2, attempts), $5) * interval '1 s',
             parked_at = case when attempts + 1 >= $6 then clock_timestamp() end, version = version + 1
-      where id = $1 and epoch = $2 and state <> 'finished' returning parked_at`,
-    [run.id, run.epoch, error.slice(0, 4_000), FAILED_WAIT_S, FAILED_LONGEST_WAIT_S, MAX_ROW_ATTEMPTS],
-  );
-  return { parked: row?.parkedAt != null };
+      where id = $1 and epoch = $2 and state <> 'finished' returning *`,
+      [run.id, run.epoch, text, FAILED_WAIT_S, FAILED_LONGEST_WAIT_S, MAX_ROW_ATTEMPTS, code],
+    );
+    if (row === undefined || row.parkedAt === null) return { parked: false };
+    await tellParked(tx, 'run', row);
+    return { parked: true };
+  });
 }
 
 /** Lets go of every run, so that another runner may take over at once. */

@@ -211,7 +211,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
     // An outage is nobody's failure: the lease runs out, and whoever takes it over tries again.
     if (error instanceof TransientError) return;
     try {
-      const { parked } = await failRun(this.database, run, errorText(error));
+      const { parked } = await failRun(this.database, run, error);
       if (parked) this.logger.error(fields, 'run parked: cancel its task, or replay it when the cause is gone');
     } catch (second) {
       this.logger.error({ ...fields, err: second }, 'the failure could not be written down; the lease runs out');

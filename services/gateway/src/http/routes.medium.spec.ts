@@ -32,6 +32,9 @@ const BODIES: Partial<Record<RouteName, Record<string, unknown>>> = {
   setDependencies: { dependsOn: [] },
   cancelActive: { repositoryId: ID },
   retryFailed: { repositoryId: ID },
+  replayParked: { reason: 'r' },
+  dropParked: { reason: 'r' },
+  replayAllParked: { kind: 'pod' },
   patchWorkspace: { name: 'N' },
   createRepository: { fullName: 'a/b', apiUrl: 'http://127.0.0.1:1', token: 't', agent: AGENT },
   patchRepository: { version: 1, instructions: 'i', agent: AGENT },
@@ -42,10 +45,13 @@ const all = Object.entries(routes) as [RouteName, Route][];
 const guarded = all.filter(([, route]) => route.permission !== 'public');
 const writing = all.filter(([, route]) => route.body !== undefined);
 
+/** Parameters that are no ids. */
+const WORDS: Readonly<Record<string, string>> = { name: 'NAME', kind: 'task' };
+
 /** The route's address with parameters that fit. */
 function address(route: Route, over: Readonly<Record<string, string>> = {}): string {
   const names = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => name!);
-  const params = Object.fromEntries(names.map((name) => [name, over[name] ?? (name === 'name' ? 'NAME' : ID)]));
+  const params = Object.fromEntries(names.map((name) => [name, over[name] ?? WORDS[name] ?? ID]));
   return pathOf(route, params);
 }
 
@@ -278,6 +284,7 @@ async function aForeignWorld(gateway: TestGateway): Promise<Record<string, Id> &
     expect([path, (await gateway.ask('GET', `/api/${path}`, { as: stranger })).status]).toEqual([path, 200]);
   return {
     taskId: task.id,
+    rowId: task.id,
     repositoryId: repository.id,
     runId: run.id,
     podId: pod.id,

@@ -46,6 +46,10 @@ export function staleAfter(event: EventDefinition, payload: unknown): Stale | nu
       return of('workspace', 'workspaceId');
     case 'secret.changed':
       return of('secret', 'secretId');
+    case 'parked_row.changed':
+    case 'parked_row.requested':
+    case 'parked_row.answered':
+      return of('parked_row', 'rowId');
     case 'worker.changed':
       return of('worker', 'workerId');
     default:

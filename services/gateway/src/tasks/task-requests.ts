@@ -4,6 +4,7 @@ import type { TaskRequest } from '@capstan/api';
 import { UserError, type Id, type TaskRequestKind } from '@capstan/domain';
 import { Database, requestOfTask, type TaskRequest as TaskRequestRow, type Tx } from '@capstan/database';
 import { taskAnswered, type PayloadOf } from '@capstan/events';
+import { AnswerWaiter } from '../http/answer-waiter.js';
 import { actorOf, Reply, type Caller } from '../http/ask.js';
 import { instant } from '../http/time.js';
 import { EventTail } from '../live/event-tail.js';
@@ -11,15 +12,10 @@ import { findTaskId } from './tasks.reader.js';
 
 type Answer = z.infer<typeof TaskRequest>;
 
-/** How long a client waits for the scheduler's answer. */
-const WAIT_MS = 2_000;
-/** The row is looked at this often, whether an event came or not. */
-const LOOK_EVERY_MS = 250;
-
 /** What people ask of tasks: written down as rows that the scheduler answers. */
 @Injectable()
 export class TaskRequests implements OnModuleInit, OnModuleDestroy {
-  private readonly waiting = new Map<Id, () => void>();
+  private readonly waiter = new AnswerWaiter();
   private forget: (() => void) | undefined;
 
   constructor(
@@ -29,13 +25,13 @@ export class TaskRequests implements OnModuleInit, OnModuleDestroy {
 
   onModuleInit(): void {
     this.forget = this.events.on((event, payload) => {
-      if (event.name === taskAnswered.name) this.waiting.get((payload as PayloadOf<typeof taskAnswered>).requestId)?.();
+      if (event.name === taskAnswered.name) this.waiter.wake((payload as PayloadOf<typeof taskAnswered>).requestId);
     });
   }
 
   onModuleDestroy(): void {
     this.forget?.();
-    for (const wake of this.waiting.values()) wake();
+    this.waiter.wakeAll();
   }
 
   /**
@@ -66,22 +62,12 @@ export class TaskRequests implements OnModuleInit, OnModuleDestroy {
     return new Reply(request);
   }
 
-  private async answered(workspaceId: Id, id: Id): Promise<Answer> {
-    const end = performance.now() + WAIT_MS;
-    for (;;) {
-      // Before the row is read, so that no answer falls between the look and the wait.
-      const woken = new Promise<void>((resolve) => this.waiting.set(id, resolve));
-      const request = await this.database.transaction((tx) => readRequest(tx, workspaceId, id), { workspaceId });
-      const leftMs = end - performance.now();
-      if (request.answer !== null || leftMs <= 0) {
-        this.waiting.delete(id);
-        return request;
-      }
-      let timer: NodeJS.Timeout | undefined;
-      const tick = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.min(LOOK_EVERY_MS, leftMs))));
-      await Promise.race([woken, tick]);
-      clearTimeout(timer);
-    }
+  private answered(workspaceId: Id, id: Id): Promise<Answer> {
+    return this.waiter.wait(
+      id,
+      () => this.database.transaction((tx) => readRequest(tx, workspaceId, id), { workspaceId }),
+      ({ answer }) => answer !== null,
+    );
   }
 }
 

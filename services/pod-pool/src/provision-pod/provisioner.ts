@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { errorAdvice, type Id, type SymptomCode } from '@capstan/domain';
+import type { Id, SymptomCode } from '@capstan/domain';
 import { Database, clearRow, failRow } from '@capstan/database';
 import type { ObservedPod, Runtime } from '@capstan/runtimes';
 import { CONFIG, LOGGER, Loops, type Logger } from '@capstan/service-kit';
@@ -105,7 +105,7 @@ export class Provisioner implements OnApplicationBootstrap, OnModuleDestroy {
       await this.step(podId, observed);
       await clearRowOfPod(this.database, podId);
     } catch (error) {
-      await failRow(this.database, 'pod', podId, errorAdvice(error));
+      await failRow(this.database, 'pod', podId, error);
       this.logger.warn({ podId, err: error }, 'a pod could not be brought on');
     }
   }

@@ -1,4 +1,13 @@
-import { Check, Review, requestEffect, type Database, type PullRequest, type Tx } from '@capstan/database';
+import {
+  Check,
+  Review,
+  requestEffect,
+  rowError,
+  tellParked,
+  type Database,
+  type PullRequest,
+  type Tx,
+} from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
 import { mergeKey, type FollowPlan, type FollowSnapshot } from './follow.decide.js';
 import type { Claim } from './follow.snapshot.js';
@@ -41,15 +50,19 @@ export async function applyFollow(
 export async function failFollow(
   database: Database,
   claim: Claim,
-  failure: { readonly error: string; readonly delayMs: number; readonly maxAttempts: number },
+  failure: { readonly error: unknown; readonly delayMs: number; readonly maxAttempts: number },
 ): Promise<void> {
-  await database.query(
-    `update pull_request set claimed_until = null, attempts = attempts + 1, last_error = $3,
-            next_check_at = clock_timestamp() + $4 * interval '1 ms', version = version + 1,
-            parked_at = case when attempts + 1 >= $5 then clock_timestamp() end
-      where id = $1 and claimed_until = $2::timestamptz`,
-    [claim.id, claim.until, failure.error, failure.delayMs, failure.maxAttempts],
-  );
+  const { text, code } = rowError(failure.error);
+  await database.transaction(async (tx) => {
+    const [row] = await tx.query<PullRequest>(
+      `update pull_request set claimed_until = null, attempts = attempts + 1, last_error = $3, last_error_code = $6,
+              next_check_at = clock_timestamp() + $4 * interval '1 ms', version = version + 1,
+              parked_at = case when attempts + 1 >= $5 then clock_timestamp() end
+        where id = $1 and claimed_until = $2::timestamptz returning *`,
+      [claim.id, claim.until, text, failure.delayMs, failure.maxAttempts, code],
+    );
+    if (row !== undefined && row.parkedAt !== null) await tellParked(tx, 'pull_request', row);
+  });
 }
 
 export function changedEvent(row: PullRequest) {

@@ -261,6 +261,7 @@ function judgeEarlierMerges({ merges, now }: FollowSnapshot): Judgement | null {
   if (last.state === 'requested' || last.state === 'claimed') return { decision: 'Merging', pending: true };
   // Done, but the forge does not show it yet: the next look will.
   if (last.state === 'done') return { decision: 'Merged; waiting for the forge to show it', pending: true };
+  if (last.code === 'dropped') return refused('dropped', last.words ?? 'A person dropped the merge.');
   if (last.code === 'stale') return null;
   const age = last.settledAt === null ? 0 : now.getTime() - last.settledAt.getTime();
   if (age >= MERGE_RETRY_MS) return null;

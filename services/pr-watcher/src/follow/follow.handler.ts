@@ -3,6 +3,7 @@ import type { Database, Delivery } from '@capstan/database';
 import {
   deliveryReceived,
   effectRequested,
+  parkedRowRequested,
   pullRequestChanged,
   pullRequestCheck,
   repositoryChanged,
@@ -27,6 +28,8 @@ export const CONSUMES = [
   workspaceChanged,
   repositoryChanged,
   secretChanged,
+  // Handled by the service kit's controller.
+  parkedRowRequested,
 ];
 
 /** Events wake; the loops read the state and act. What an event adds is written to the row first. */

@@ -62,7 +62,7 @@ export class Follow {
         claim.id,
       ]);
       const delayMs = backoffMs((row?.attempts ?? 0) + 1, Math.random(), BACKOFF);
-      await failFollow(database, claim, { error: errorText(error), delayMs, maxAttempts: MAX_ATTEMPTS });
+      await failFollow(database, claim, { error, delayMs, maxAttempts: MAX_ATTEMPTS });
     } catch (second) {
       logger.error({ err: second, pullRequestId: claim.id }, 'the failure could not be written down');
     }

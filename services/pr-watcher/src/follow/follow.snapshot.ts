@@ -20,7 +20,7 @@ export interface Claim {
 const FOLLOWED = `number is not null and parked_at is null and (state in ('open','refused')
   or state = 'closed' and closed_at > clock_timestamp() - interval '14 days'
   or state = 'publishing' and exists (select 1 from task
-       where task.id = pull_request.task_id and task.state not in ('provisioning','running')))`;
+       where task.id = pull_request.task_id and task.state not in ('provisioning','running','needs_attention')))`;
 
 /** Pull requests that are due, each claimed by one replica. */
 export async function claimDue(database: Database, limit: number): Promise<readonly Claim[]> {

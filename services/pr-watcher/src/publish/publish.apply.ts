@@ -3,6 +3,8 @@ import {
   newId,
   recordTaskEvent,
   requestEffect,
+  rowError,
+  tellParked,
   type AttentionJson,
   type Database,
   type PullRequest,
@@ -104,6 +106,7 @@ export async function refusePublish(tx: Tx, pullRequestId: Id, runId: Id, refusa
     [pullRequestId, runId, JSON.stringify(refusal), refusal.code === 'effect_parked'],
   );
   if (row === undefined) return;
+  if (row.parkedAt !== null) await tellParked(tx, 'pull_request', row);
   await recordTaskEvent(tx, {
     workspaceId: row.workspaceId,
     taskId: row.taskId,
@@ -121,13 +124,14 @@ export async function failPublish(
   database: Database,
   pullRequestId: Id,
   runId: Id,
-  { error, delayMs, maxAttempts }: { readonly error: string; readonly delayMs: number; readonly maxAttempts: number },
+  { error, delayMs, maxAttempts }: { readonly error: unknown; readonly delayMs: number; readonly maxAttempts: number },
 ): Promise<'again' | 'last'> {
+  const { text, code } = rowError(error);
   const [row] = await database.query<{ attempts: number }>(
-    `update pull_request set attempts = attempts + 1, last_error = $3, version = version + 1,
+    `update pull_request set attempts = attempts + 1, last_error = $3, last_error_code = $5, version = version + 1,
             next_check_at = clock_timestamp() + $4 * interval '1 ms'
       where id = $1 and run_id = $2 and state = 'publishing' returning attempts`,
-    [pullRequestId, runId, error, delayMs],
+    [pullRequestId, runId, text, delayMs, code],
   );
   return row !== undefined && row.attempts >= maxAttempts ? 'last' : 'again';
 }

@@ -39,7 +39,10 @@ export function whyNot({
   if (!run.latest || run.generation !== task.generation) return 'a later run took its place';
   if (task.kind !== 'change') return `a ${task.kind} has no pull request`;
   if (task.intent !== null) return `the task is to ${task.intent}`;
-  if (task.state !== 'provisioning' && task.state !== 'running') return `the task is ${task.state}`;
+  // Only a person's replay of what was parked makes a row of a halted task publish again.
+  const replayed =
+    task.state === 'needs_attention' && pullRequest?.state === 'publishing' && pullRequest.runId === run.id;
+  if (task.state !== 'provisioning' && task.state !== 'running' && !replayed) return `the task is ${task.state}`;
   if (pullRequest?.state === 'merged') return 'the pull request is merged';
   return null;
 }

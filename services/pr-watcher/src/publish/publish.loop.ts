@@ -118,7 +118,7 @@ export class Publish {
       `the work could not be fetched or checked: ${text}`,
     );
     const outcome = await failPublish(database, pullRequestId, run.id, {
-      error: text,
+      error,
       delayMs: wait,
       maxAttempts: MAX_ATTEMPTS,
     });

@@ -53,7 +53,8 @@ export async function duePublishes(
        join task on task.id = run.task_id and task.generation = run.generation
        left join pull_request pr on pr.task_id = run.task_id and pr.generation = run.generation
       where run.state = 'finished' and run.outcome->>'kind' = 'commits' and run.fenced_at is null
-        and task.kind = 'change' and task.intent is null and task.state in ('provisioning','running')
+        and task.kind = 'change' and task.intent is null and (task.state in ('provisioning','running')
+             or task.state = 'needs_attention' and pr.run_id = run.id and pr.state = 'publishing')
         and not exists (select 1 from run later where later.task_id = run.task_id and later.number > run.number)
         and (pr.id is null or pr.state <> 'merged' and pr.run_id <> run.id
              or pr.run_id = run.id and pr.state = 'publishing' and pr.parked_at is null and pr.next_check_at <= clock_timestamp())

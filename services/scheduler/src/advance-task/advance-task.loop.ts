@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Id } from '@capstan/domain';
-import { Database } from '@capstan/database';
+import { Database, MESSAGE_PENDING } from '@capstan/database';
 import { Loops } from '@capstan/service-kit';
 import { UNCONFIRMED_AFTER_MS } from './advance-task.decide.js';
 import { Advancer } from './advancer.js';
@@ -16,7 +16,7 @@ const DUE = `
     left join run u on u.id = t.current_run_id
     left join pull_request p on p.task_id = t.id and p.generation = t.generation
    where t.parked_at is null and t.state <> 'completed'
-     and (t.attempts = 0 or t.not_before is null or t.not_before <= clock_timestamp())
+     and (t.retry_at is null or t.retry_at <= clock_timestamp())
      and (t.state = 'waiting' and (
             exists (select from task_dependency e join task d on d.id = e.depends_on_id
                      where e.task_id = t.id and d.state in ('failed','cancelled'))
@@ -24,7 +24,9 @@ const DUE = `
                             where e.task_id = t.id and d.state <> 'completed'))
        or t.state in ('provisioning','running') and (u.id is null or u.state = 'finished' or t.state = 'provisioning' and u.state = 'running')
        or t.intent is not null and (u.state = 'finished' or t.intent_at < clock_timestamp() - $2 * interval '1 ms')
-       or t.state = 'pr_opened' and (p.refusal is not null or p.state in ('merged','closed'))
+       or t.state = 'pr_opened' and (p.refusal is not null or p.state in ('merged','closed')
+            or p.state = 'open' and exists (select from task_request m where m.task_id = t.id and ${MESSAGE_PENDING}))
+       or t.state = 'needs_attention' and t.attention->>'code' = 'effect_parked' and p.state = 'open' and p.refusal is null
        or t.state in ('queued','needs_attention','failed','cancelled') and p.state = 'merged')
    order by t.updated_at limit $1`;
 

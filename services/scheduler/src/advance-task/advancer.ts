@@ -36,7 +36,7 @@ export class Advancer {
       await this.advance(taskId);
       await clearRow(this.database, 'task', taskId);
     } catch (error) {
-      const { parked } = await failRow(this.database, 'task', taskId, errorText(error));
+      const { parked } = await failRow(this.database, 'task', taskId, error);
       if (parked) this.logger.error({ taskId, err: error }, 'task parked');
       throw error;
     }

@@ -7,6 +7,7 @@ import {
   recordTaskEvent,
   requestEffect,
   unmetDependencies,
+  unparkRow,
   type Database,
   type PullRequest,
   type Task,
@@ -184,6 +185,8 @@ async function closePullRequest(tx: Tx, task: Task, pullRequest: PullRequest): P
 async function redoAsNewTask(tx: Tx, task: Task, actor: Actor): Promise<string> {
   const fresh = await createTask(tx, {
     workspaceId: task.workspaceId,
+    // Who acts on a parked task has seen it: it is taken up again.
+    await unparkRow(tx, 'task', task.id);
     repositoryId: task.repositoryId,
     kind: task.kind,
     title: task.title,

@@ -1,5 +1,5 @@
 import { Controller, Inject, type OnApplicationBootstrap } from '@nestjs/common';
-import { errorText, type Id } from '@capstan/domain';
+import type { Id } from '@capstan/domain';
 import { taskRequested, type PayloadOf } from '@capstan/events';
 import { Database, failRow } from '@capstan/database';
 import { Handles } from '@capstan/jetstream';
@@ -33,7 +33,7 @@ export class AnswerRequestHandler implements OnApplicationBootstrap {
         try {
           await this.answer(id, taskId);
         } catch (error) {
-          await failRow(this.database, 'task_request', id, errorText(error));
+          await failRow(this.database, 'task_request', id, error);
           throw error;
         }
       },
@@ -45,7 +45,8 @@ export class AnswerRequestHandler implements OnApplicationBootstrap {
     await this.answer(requestId, taskId);
   }
 
-  private async answer(requestId: Id, taskId: Id): Promise<void> {
+  /** Public for a replay, which goes on at once. */
+  async answer(requestId: Id, taskId: Id): Promise<void> {
     const result = await answerRequest(this.database, requestId);
     if (result === 'stale') return;
     this.logger.info({ requestId, taskId }, `request ${result}`);

@@ -33,7 +33,7 @@ export interface PlacePod {
   readonly state: 'provisioning' | 'ready' | 'error' | 'terminating';
   readonly capacity: number;
   readonly usedSlots: readonly number[];
-  /** A run of it was fenced off: nothing new goes there. */
+  /** A run of it was fenced off, or the pod is parked and nobody looks after it: nothing new goes there. */
   readonly quarantined: boolean;
 }
 

@@ -97,7 +97,7 @@ function readRepositories(tx: Tx): Promise<RepositoryRow[]> {
             (select count(*)::int from run u where u.repository_id = r.id and u.state <> 'finished') as active,
             (select jsonb_agg(jsonb_build_object('id', p.id, 'ordinal', p.ordinal, 'state', p.state, 'capacity', p.capacity,
                       'usedSlots', (select coalesce(jsonb_agg(u.slot), '[]') from run u where u.pod_id = p.id and u.state <> 'finished'),
-                      'quarantined', exists (select from run u where u.pod_id = p.id and u.fenced_at is not null)))
+                      'quarantined', p.parked_at is not null or exists (select from run u where u.pod_id = p.id and u.fenced_at is not null)))
                from pod p where p.repository_id = r.id and p.deleted_at is null) as pods
        from repository r join workspace w on w.id = r.workspace_id
       where r.id in (select distinct repository_id from task where state = 'queued' and (not_before is null or not_before <= clock_timestamp()))`,

@@ -4,6 +4,7 @@ import {
   deliveryReceived,
   effectRequested,
   effectSettled,
+  parkedRowRequested,
   pullRequestChanged,
   secretChanged,
   taskChanged,
@@ -26,6 +27,8 @@ export const CONSUMES = [
   pullRequestChanged,
   effectRequested,
   effectSettled,
+  // Handled by the service kit's controller.
+  parkedRowRequested,
 ];
 
 /** Deliveries that may be about a new opening. */

@@ -1,5 +1,5 @@
 import { TransientError, errorText, type Id } from '@capstan/domain';
-import type { Database } from '@capstan/database';
+import { clearRow, failRow, type Database } from '@capstan/database';
 import type { Logger } from '@capstan/service-kit';
 import { applyReport } from './report.apply.js';
 import { decideReport } from './report.decide.js';
@@ -17,8 +17,10 @@ export class Report {
     for (const { id } of await dueReports(this.database, limit)) {
       try {
         await this.report(id);
+        await clearRow(this.database, 'ticket', id);
       } catch (error) {
         if (error instanceof TransientError) throw error;
+        await failRow(this.database, 'ticket', id, error);
         this.logger.error({ err: error, ticketId: id }, `a ticket could not be reported on: ${errorText(error)}`);
       }
     }

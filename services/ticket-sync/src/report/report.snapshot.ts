@@ -6,7 +6,7 @@ import type { ReportSnapshot } from './report.decide.js';
 export async function dueReports(database: Database, limit: number): Promise<readonly { readonly id: Id }[]> {
   return database.query<{ id: Id }>(
     `select ticket.id from ticket join task on task.ticket_id = ticket.id
-      where ticket.parked_at is null
+      where ticket.parked_at is null and (ticket.not_before is null or ticket.not_before <= clock_timestamp())
         and (not 'picked_up' = any(reported)
           or not (reported && array['done','failed','pull_request'])
              and exists (select 1 from pull_request pr where pr.task_id = task.id and pr.url is not null)
