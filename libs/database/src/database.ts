@@ -4,6 +4,7 @@ import { Bug, noFaults, type FaultPort, type FaultStep, type Id } from '@capstan
 import { ENTITIES } from './entities/index.js';
 import { classifyDatabaseError, isDatabaseOutage, isUnanswered } from './errors.js';
 import { SnakeNaming } from './naming.js';
+import { plainStatement, preparedStatements, type Statements } from './statements.js';
 import { Transaction, rowsOf, type OutboxRow, type Tx } from './transaction.js';
 
 export { newId } from './new-id.js';
@@ -20,6 +21,8 @@ export interface DatabaseOptions {
   readonly applicationName?: string;
   /** `traceparent` of what is going on right now, for outbox rows. */
   readonly traceparent?: () => string | null;
+  /** Whether statements are prepared, once per connection. A transaction pooler must know of that. Default false. */
+  readonly prepared?: boolean;
   /** How long a statement may take. Default 10 s. ms */
   readonly statementTimeoutMs?: number;
   /** Passed before and after each {@link Database.commit} that emitted something. */
@@ -41,6 +44,7 @@ export class Database {
   private constructor(
     readonly dataSource: DataSource,
     private readonly pool: pg.Pool,
+    private readonly statement: Statements,
     private readonly traceparent: () => string | null,
     private readonly faults: FaultPort,
   ) {}
@@ -69,7 +73,8 @@ export class Database {
     const { master } = dataSource.driver as unknown as { readonly master: pg.Pool };
     // A connection that is lost in somebody's hands is told to them by their next statement.
     master.on('connect', (client) => client.on('error', () => undefined));
-    return new Database(dataSource, master, options.traceparent ?? (() => null), options.faults ?? noFaults);
+    const statement = options.prepared === true ? preparedStatements() : plainStatement;
+    return new Database(dataSource, master, statement, options.traceparent ?? (() => null), options.faults ?? noFaults);
   }
 
   async close(): Promise<void> {
@@ -78,7 +83,7 @@ export class Database {
 
   /** One statement outside a transaction. */
   async query<Row = Record<string, unknown>>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return this.withClient(async (client) => rowsOf<Row>(await client.query(sql, [...parameters])));
+    return this.withClient(async (client) => rowsOf<Row>(await client.query(this.statement(sql, parameters))));
   }
 
   /** Runs `work` in one transaction and wakes the relay with what it emitted. */
@@ -98,7 +103,7 @@ export class Database {
   ): Promise<T> {
     return this.withClient(async (client) => {
       await client.query(workspaceId === undefined ? 'begin' : `begin; ${bindTo(workspaceId)}`);
-      const tx = new Transaction(client, this.dataSource, this.traceparent);
+      const tx = new Transaction(client, this.dataSource, this.statement, this.traceparent);
       try {
         const result = await work(tx);
         await tx.tell();

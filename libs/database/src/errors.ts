@@ -33,6 +33,8 @@ export function classifyDatabaseError(error: unknown): unknown {
     /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect)/.test(
       text,
     ) ||
+    // A migration changed a table under a prepared statement: the connection goes, and with it the statement.
+    text === 'cached plan must not change result type' ||
     isUnanswered(error);
   if (!passing) return error;
   return new TransientError(`Postgres can't be asked: ${errorText(error)}`, {

@@ -6,6 +6,7 @@ import type { Outbox } from './entities/index.js';
 import { assignments, insertStatement } from './insert.js';
 import { newId } from './new-id.js';
 import { camelRow } from './row.js';
+import type { Statements } from './statements.js';
 
 /** One line of a task's life. */
 export interface NewTaskEvent {
@@ -68,6 +69,7 @@ export class Transaction implements Tx {
   constructor(
     private readonly client: pg.ClientBase,
     private readonly entities: DataSource,
+    private readonly statement: Statements,
     private readonly traceparent: () => string | null,
   ) {}
 
@@ -77,22 +79,25 @@ export class Transaction implements Tx {
   }
 
   async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return rowsOf<Row>(await this.client.query(sql, [...parameters]));
+    return rowsOf<Row>(await this.send(sql, parameters));
   }
 
   async insert<Entity extends ObjectLiteral>(
     entity: EntityTarget<Entity>,
     row: QueryDeepPartialEntity<Entity> | QueryDeepPartialEntity<Entity>[],
   ): Promise<void> {
-    const { sql, values } = insertStatement(this.entities, entity, Array.isArray(row) ? row : [row]);
-    await this.client.query(sql, values);
+    const rows = Array.isArray(row) ? row : [row];
+    const { sql, values } = insertStatement(this.entities, entity, rows);
+    // Only one row makes a text that comes again.
+    await (rows.length === 1 ? this.send(sql, values) : this.client.query(sql, values));
   }
 
   async update<Entity extends ObjectLiteral>(entity: EntityTarget<Entity>, change: Change<Entity>): Promise<number> {
     const { set, patch, where, parameters } = change;
     const columns = assignments(this.entities, entity, patch, parameters.length + 1);
-    const { rowCount } = await this.client.query(
-      `update "${this.entities.getMetadata(entity).tableName}" set ${[set, columns.sql].filter(Boolean).join(', ')} where ${where}`,
+    const table = this.entities.getMetadata(entity).tableName;
+    const { rowCount } = await this.send(
+      `update "${table}" set ${[set, columns.sql].filter(Boolean).join(', ')} where ${where}`,
       [...parameters, ...columns.values],
     );
     return rowCount ?? 0;
@@ -112,6 +117,13 @@ export class Transaction implements Tx {
 
   async record(event: NewTaskEvent): Promise<void> {
     this.events.push(event);
+  }
+
+  private send<Row extends pg.QueryResultRow>(
+    sql: string,
+    parameters: readonly unknown[],
+  ): Promise<pg.QueryResult<Row>> {
+    return this.client.query<Row>(this.statement(sql, parameters));
   }
 
   /** Writes what was emitted and recorded. The last statement before the commit. */
@@ -139,16 +151,13 @@ export class Transaction implements Tx {
       events.map(({ detail }) => (detail === undefined ? null : JSON.stringify(detail))),
     ];
     if (told.length === 0) {
-      await this.client.query(INSERT_HISTORY(1), history);
+      await this.send(HISTORY_ALONE, history);
       return;
     }
     const inserted =
       events.length === 0
-        ? await this.client.query<Inserted>(INSERT_OUTBOX, outbox)
-        : await this.client.query<Inserted>(`with history as (${INSERT_HISTORY(7)}) ${INSERT_OUTBOX}`, [
-            ...outbox,
-            ...history,
-          ]);
+        ? await this.send<Inserted>(INSERT_OUTBOX, outbox)
+        : await this.send<Inserted>(HISTORY_AND_OUTBOX, [...outbox, ...history]);
     const traces = new Map(inserted.rows.map(({ id, traceparent }) => [id, traceparent]));
     for (const row of told) row.traceparent = traces.get(row.id) ?? null;
   }
@@ -184,3 +193,6 @@ const INSERT_HISTORY = (first: number): string => {
          as e(id, workspace_id, task_id, kind, from_state, to_state, cause, actor, trace_id, detail, place)
     left join task t on t.id = e.task_id`;
 };
+
+const HISTORY_ALONE = INSERT_HISTORY(1);
+const HISTORY_AND_OUTBOX = `with history as (${INSERT_HISTORY(7)}) ${INSERT_OUTBOX}`;

@@ -5,7 +5,7 @@ import type { Broker } from './broker.js';
 import { ACK_WAIT_MS, durableName, streamName } from './topology.js';
 
 /** An unanswered pull is renewed after this; the broker forgets it then. ms */
-const PULL_MS = 10_000;
+const PULL_MS = 30_000;
 
 /** How often the capacity is asked again while it might have grown. ms */
 const LOOK_EVERY_MS = 100;

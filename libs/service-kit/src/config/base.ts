@@ -30,6 +30,13 @@ export const baseConfig = z.object({
   CAPSTAN_DATABASE_POOL_SIZE: integer({ min: 2, max: 500 })
     .default(20)
     .meta({ description: 'Postgres connections of this process' }),
+  CAPSTAN_DATABASE_PREPARED: flag().default(false).meta({
+    description:
+      'Prepare statements once per connection: less work for Postgres. Not behind a transaction pooler older than PgBouncer 1.21',
+  }),
+  CAPSTAN_DATABASE_TIMEOUT_MS: integer({ min: 1_000, max: 600_000 })
+    .default(10_000)
+    .meta({ description: 'How long a statement may take before Postgres counts as out of reach' }),
   CAPSTAN_NATS_URL: z
     .string()
     .regex(/^(nats|tls):\/\/\S+$/, 'expected nats://user:password@host:port')

@@ -13,6 +13,8 @@ export async function openDatabase(config: BaseConfig, faults: FaultPort): Promi
     database = await Database.open({
       url: config.CAPSTAN_DATABASE_URL,
       poolSize: config.CAPSTAN_DATABASE_POOL_SIZE,
+      prepared: config.CAPSTAN_DATABASE_PREPARED,
+      statementTimeoutMs: config.CAPSTAN_DATABASE_TIMEOUT_MS,
       traceparent: traceparentOrNew,
       faults,
     });

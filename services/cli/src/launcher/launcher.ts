@@ -139,6 +139,8 @@ export class Launcher {
       given: { postgres: addressOf(this.config.databaseUrl), nats: addressOf(this.config.natsUrl) },
     });
     return {
+      // Nothing stands between the host and a Postgres of our own.
+      ...(this.config.databaseUrl === undefined ? { CAPSTAN_DATABASE_PREPARED: 'true' } : {}),
       ...this.config.environment,
       CAPSTAN_DATA_DIR: this.directory.path,
       CAPSTAN_DATABASE_URL: servers.databaseUrl,

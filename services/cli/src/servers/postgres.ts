@@ -120,7 +120,7 @@ async function startFresh(place: Place, options: PostgresOptions): Promise<{ pro
   for (let attempt = 1; ; attempt += 1) {
     removeStaleLock(place);
     const port = await freePort(attempt === 1 ? state.port : undefined);
-    const command = [...as.prefix, binaries.postgres, '-D', place.cluster, ...settings(port, options.fsync)];
+    const command = [...as.prefix, binaries.postgres, '-D', place.cluster, ...settings(port, options.fsync, binaries.major)];
     const started = await spawnDetached(command, {
       logFile: place.logFile,
       cwd: place.cluster,
@@ -171,13 +171,19 @@ function createCluster(
   renameSync(making, place.cluster);
 }
 
-function settings(port: number, fsync: boolean): string[] {
+/** For one machine that mostly idles: short statements, nothing replicated, no process without work. */
+function settings(port: number, fsync: boolean, major: number): string[] {
   const values = {
     listen_addresses: '127.0.0.1',
     port,
     unix_socket_directories: '',
     max_connections: 200,
     password_encryption: 'scram-sha-256',
+    jit: 'off',
+    max_wal_senders: 0,
+    max_logical_replication_workers: 0,
+    checkpoint_timeout: '15min',
+    ...(major >= 18 ? { io_method: 'sync' } : {}),
     ...(fsync ? {} : { fsync: 'off', full_page_writes: 'off' }),
   };
   return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
