@@ -69,7 +69,8 @@ export function render(
   const parts = [`\n${report.bench}`, ...report.how.map((line) => `  ${line}`)];
   for (const table of report.tables) parts.push('', ...renderTable(table));
   parts.push('');
-  for (const figure of report.figures) parts.push(`  ${judged ? renderJudged(figure, fsyncP50Ms) : renderFigure(figure)}`);
+  for (const figure of report.figures)
+    parts.push(`  ${judged ? renderJudged(figure, fsyncP50Ms) : renderFigure(figure)}`);
   for (const fault of report.faults) parts.push(`  FAULT: ${fault}`);
   return parts.join('\n');
 }
