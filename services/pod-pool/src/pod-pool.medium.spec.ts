@@ -217,15 +217,16 @@ describe('worktrees', () => {
   }
 
   it('outlive their task for a while, then go with home and all', async () => {
-    const { task, root } = await aWorktree('completed');
+    const { pod, task, root } = await aWorktree('completed');
     await database.query('update task set ended_at = now() where id = $1', [task.id]);
     expect(await dueWorktrees(reclaim(), 10)).toEqual([]);
     await database.query(`update task set ended_at = now() - interval '1 hour' where id = $1`, [task.id]);
     const [due] = await dueWorktrees(reclaim(), 10);
     await removeWorktree(reclaim(), due!);
     await removeWorktree(reclaim(), due!);
-    expect(existsSync(`${root}/tree`) || existsSync(`${root}/home`)).toBe(false);
+    expect(existsSync(root)).toBe(false);
     expect(await dueWorktrees(reclaim(), 10)).toEqual([]);
+    expect(await removeOrphans(reclaim(), pod)).toEqual([]);
   });
 
   it('stay while their pull request is open', async () => {

@@ -11,7 +11,7 @@ export interface ReclaimPorts {
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
 }
 
-type DueWorktree = Pick<Worktree, 'id' | 'podId' | 'taskId' | 'path' | 'home'> & { readonly podName: string };
+type DueWorktree = Pick<Worktree, 'id' | 'podId' | 'taskId' | 'generation' | 'path' | 'home'> & { readonly podName: string };
 
 /** Worktrees whose task has ended long enough ago, or that nobody will come back to; at most `limit`. */
 export async function dueWorktrees(
@@ -19,7 +19,7 @@ export async function dueWorktrees(
   limit: number,
 ): Promise<readonly DueWorktree[]> {
   return database.query<DueWorktree>(
-    `select w.id, w.pod_id, w.task_id, w.path, w.home, p.name as pod_name
+    `select w.id, w.pod_id, w.task_id, w.generation, w.path, w.home, p.name as pod_name
        from worktree w join pod p on p.id = w.pod_id join task t on t.id = w.task_id
       where w.removed_at is null and p.state = 'ready' and p.deleted_at is null
         and not exists (select from run u where u.task_id = t.id and u.state <> 'finished')
@@ -31,14 +31,14 @@ export async function dueWorktrees(
   );
 }
 
-/** Removes one worktree with its home and the directories of its runs. Repeating it is harmless. */
+/** Removes one worktree with its home, the directory that holds them, and the directories of its runs. Repeating it is harmless. */
 export async function removeWorktree(ports: ReclaimPorts, worktree: DueWorktree): Promise<void> {
   const runs = await ports.database.query<{ id: Id }>(
     `select id from run where task_id = $1 and pod_id = $2 and state = 'finished'`,
     [worktree.taskId, worktree.podId],
   );
   await new SupervisorClient(ports.runtime, worktree.podName).discard({
-    paths: [worktree.path, worktree.home],
+    paths: [worktree.path, worktree.home, `${worktreesOf(ports, worktree.podName)}/${directoryNameOf(worktree)}`],
     runIds: runs.map(({ id }) => id),
   });
   await ports.database.query(
@@ -56,7 +56,7 @@ export async function removeOrphans(
   ports: ReclaimPorts,
   pod: { readonly id: Id; readonly name: string; readonly workspaceId: Id },
 ): Promise<readonly string[]> {
-  const root = `${ports.runtime.root(pod.name)}/worktrees`;
+  const root = worktreesOf(ports, pod.name);
   const listed = await ports.runtime.exec(pod.name, { argv: ['ls', '-1', root], timeoutMs: 10_000 });
   if (listed.code !== 0) return []; // no worktree has been made yet
   const found = listed.stdout.toString('utf8').split('\n').filter(Boolean);
@@ -83,4 +83,13 @@ export async function removeOrphans(
     }),
   );
   return orphans;
+}
+
+function worktreesOf({ runtime }: ReclaimPorts, podName: string): string {
+  return `${runtime.root(podName)}/worktrees`;
+}
+
+/** What agent-runner calls the directory of a task in one of its lives. */
+function directoryNameOf({ taskId, generation }: DueWorktree): string {
+  return `${taskId}-g${generation}`;
 }
