@@ -10,7 +10,10 @@ const Environment = z.object({
   /** Replicas of every service. */
   CAPSTAN_CRASH_REPLICAS: z.coerce.number().int().min(1).max(4).default(2),
   /** Where everything goes; emptied at the start. */
-  CAPSTAN_CRASH_DIR: z.string().min(1).default(join(ROOT, '.data', 'crash')),
+  CAPSTAN_CRASH_DIR: z
+    .string()
+    .min(1)
+    .default(join(ROOT, '.data', 'crash')),
   /** Comma-separated names: only these actions; `none` for a quiet run. */
   CAPSTAN_CRASH_ACTIONS: z.string().optional(),
   /** The report as JSON goes here, too. */

@@ -1,30 +1,46 @@
-import { mkdirSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
-import { planTasks } from './workload/plan.js';
-import { Random } from './adversary/random.js';
-import { Stage } from './stage/stage.js';
-import { crashConfig } from './crash.config.js';
-import { REPOSITORIES, Workload } from './workload/workload.js';
-import { installTrace, writeTrace } from './stage/trace.js';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { processesOf } from '@capstan/test-support';
+import { crashConfig, type CrashConfig } from './crash.config.js';
+import { render } from './report.js';
+import { runCrash } from './run.js';
+import { signalOne } from './stage/processes.js';
 
-const c = crashConfig();
-mkdirSync(c.dataDir, { recursive: true });
-const at = performance.now();
-const stage = await Stage.open({ dataDir: c.dataDir, replicas: c.replicas, maxConcurrent: 12 });
-console.log('open', performance.now() - at, stage.dataDir, stage.url);
-await installTrace(stage.database);
-await stage.setUp();
-const w = new Workload(stage, planTasks(c.tasks, 10_000, REPOSITORIES, new Random(c.seed)));
-await w.setUp();
-const arriving = w.arrive();
-for (let i = 0; i < 60; i++) {
-  await pause(1000);
-  await w.meddle();
-  if (i % 5 === 0) console.log((performance.now() - at) / 1000, (await stage.database.query('select title, state, attention->>\'code\' code, run_count from task order by title')).rows.map((r) => `${r.title} ${r.state} ${r.code} ${r.run_count}`).join('\n '));
+/** Ends whatever a run on this directory started: hosts, servers, agents. All of them name one of its parts. */
+function endAll({ dataDir }: CrashConfig): void {
+  for (const part of ['capstan', 'servers'])
+    for (const { pid } of processesOf(join(dataDir, part))) signalOne(pid, 'SIGKILL');
 }
-await arriving;
-console.log(await writeTrace(stage.database, c.dataDir + '/trace.ndjson'));
-console.log(stage.complaints, process.argv[2]);
-if (process.argv[2] === 'hold') { console.log('holding', (stage as any).servers.superuserUrl, stage.double.url); await pause(600_000) }
-await w.close();
-console.log(await stage.close());
+
+/** A former run may have been killed. */
+function sweep(config: CrashConfig): void {
+  const { dataDir } = config;
+  endAll(config);
+  rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+}
+
+async function main(): Promise<number> {
+  const config = crashConfig();
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  sweep(config);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      endAll(config);
+      process.exit(130);
+    });
+  try {
+    const report = await runCrash(config, print);
+    print(render(report));
+    if (config.reportFile !== null) writeFileSync(config.reportFile, JSON.stringify(report));
+    return report.ok ? 0 : 1;
+  } catch (error) {
+    print(`The crash suite failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    print(`CAPSTAN_CRASH_SEED=${config.seed}; data and logs: ${config.dataDir}`);
+    return 1;
+  } finally {
+    endAll(config);
+  }
+}
+
+process.exit(await main());

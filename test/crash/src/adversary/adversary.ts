@@ -23,8 +23,8 @@ export interface Deed {
 const AT_ONCE = 2;
 
 /**
- * Draws actions from a bag that holds as many copies of each as it weighs, until the time is full: every action comes
- * before any comes more often than its weight says.
+ * Draws actions until the time is full: first each once, then from a bag that holds as many copies of each as it weighs,
+ * filled again when it is empty.
  */
 export function planSchedule(
   actions: readonly Action[],
@@ -34,9 +34,10 @@ export function planSchedule(
 ): Scheduled[] {
   const bag = actions.flatMap(({ name, weight }) => Array.from({ length: weight }, () => name));
   const schedule: Scheduled[] = [];
-  let drawn: string[] = [];
+  let drawn = random.shuffled(actions.map(({ name }) => name));
   for (let atMs = random.int(...gapMs); atMs < lengthMs; atMs += random.int(...gapMs)) {
     if (drawn.length === 0) drawn = random.shuffled(bag);
+    if (drawn.length === 0) break;
     schedule.push({ atMs, action: drawn.pop()!, seed: random.fork().seed });
   }
   return schedule;

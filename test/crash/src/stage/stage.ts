@@ -22,6 +22,8 @@ export const SERVICES = [
 export type Service = (typeof SERVICES)[number];
 
 export const LABEL = 'capstan';
+/** How long a worktree outlives its task here: short, so that a run sees them go. */
+export const WORKTREES_KEPT_MS = 20_000;
 
 export interface Answer<T> {
   /** 0: no answer came. */
@@ -73,6 +75,8 @@ export class Stage {
   /** Whoever stands before the replicas of the gateway. */
   readonly url: string;
   readonly complaints: Complaint[] = [];
+  /** Runs whose agent or supervisor an action killed or crippled itself: they may be lived again. */
+  readonly takenLives = new Set<string>();
 
   private constructor(
     readonly dataDir: string,
@@ -267,6 +271,7 @@ function environment(servers: Servers, secrets: Secrets, options: StageOptions):
     CAPSTAN_MAX_CONCURRENT: String(options.maxConcurrent),
     CAPSTAN_PR_WATCH_INTERVAL_MS: '3000',
     CAPSTAN_TICKET_POLL_INTERVAL_MS: '3000',
+    CAPSTAN_WORKTREE_ENDED_MS: String(WORKTREES_KEPT_MS),
     ...options.env,
   };
 }
