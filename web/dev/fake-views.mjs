@@ -3,11 +3,12 @@ import { ADA, idOf, instant, SERVICE } from './fake-world.mjs';
 
 /** What the fake gateway tells of the world that isn't stored in it: logs, runs, lives, pull requests, pods. */
 export function linesOf(world, task, after, limit) {
+  if (task?.isLogExpired) return { lines: [], head: 0, expiredAt: instant(86_400) };
   const head = headOf(world, task);
   const lines = [];
   for (let sequence = after + 1; sequence <= Math.min(head, after + limit); sequence++)
     lines.push(logLine(sequence, world.startedAt));
-  return { lines, head };
+  return { lines, head, expiredAt: null };
 }
 
 export function headOf(world, task) {
@@ -50,6 +51,7 @@ export function runsOf(task) {
       ],
       costUsd: (Number(task.costUsd) / task.runCount).toFixed(2),
       logLines: 340,
+      logExpiredAt: task.isLogExpired ? instant(86_400) : null,
       lastLineAt: instant(3),
       stalledAt: task.stalled ? instant(660) : null,
       placedAt: task.startedAt,

@@ -191,7 +191,15 @@ const SPECS = [
     'completed',
     'Document the retry policy',
     'acme/platform',
-    { pr: ['merged', 521, 'green', 'approved'], started: 41_000, ended: 40_655, cost: '0.18', runs: 1, age: 41_050 },
+    {
+      pr: ['merged', 521, 'green', 'approved'],
+      started: 2_941_000,
+      ended: 2_940_655,
+      cost: '0.18',
+      runs: 1,
+      age: 2_941_050,
+      isLogExpired: true,
+    },
   ],
 ];
 
@@ -279,6 +287,7 @@ export function makeWorld({ empty = false, lines = 24_000 } = {}) {
       : SPECS.map(([state, title, fullName, more]) => ({
           ...makeTask(state, title, fullName, more),
           isLive: more.isLive === true,
+          isLogExpired: more.isLogExpired === true,
         })),
     secrets: empty
       ? []

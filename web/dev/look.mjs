@@ -67,6 +67,7 @@ const PAGES = {
         ? page.locator('label').filter({ hasText: 'Life' }).click({ timeout: 3_000 })
         : null,
   },
+  'task-log-expired': { path: taskIn('completed', (task) => task.isLogExpired), ready: '[data-testid=log-expired]' },
   'task-failed': { path: taskIn('failed') },
   'task-queued': { path: taskIn('queued') },
   new: { path: '/new', act: (page) => page.getByRole('button', { name: 'Create the task' }).click() },

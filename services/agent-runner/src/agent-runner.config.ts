@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseConfig, integer } from '@capstan/service-kit';
+import { baseConfig, integer, keepDays } from '@capstan/service-kit';
 
 /** Everything that the agent runner reads from the environment. */
 export const agentRunnerConfig = baseConfig.extend({
@@ -12,5 +12,6 @@ export const agentRunnerConfig = baseConfig.extend({
     .regex(/^[^<>\n]+ <[^<>\s]+>$/, 'expected Name <address>')
     .default('Capstan <capstan@localhost>')
     .meta({ description: 'Author of the commits that Capstan makes of work which an agent left uncommitted' }),
+  CAPSTAN_RETENTION_LOG_DAYS: keepDays(30, 'logs of runs whose task has ended'),
 });
 export type AgentRunnerConfig = z.infer<typeof agentRunnerConfig>;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { baseConfig, flag, integer } from '@capstan/service-kit';
+import { baseConfig, flag, integer, keepDays } from '@capstan/service-kit';
 import { z } from 'zod';
 
 const httpUrl = () =>
@@ -47,6 +47,9 @@ export const gatewayConfigSchema = baseConfig.extend({
   CAPSTAN_STRICT_ANSWERS: flag()
     .optional()
     .meta({ description: 'Hold each answer against the contract; for development and tests' }),
+  CAPSTAN_RETENTION_AUDIT_DAYS: keepDays(400, 'lines of the audit'),
+  CAPSTAN_RETENTION_IDEMPOTENCY_DAYS: keepDays(2, 'answers to requests with an Idempotency-Key'),
+  CAPSTAN_RETENTION_REQUEST_DAYS: keepDays(30, 'answered requests of tasks that have ended'),
 });
 
 /** The environment in the gateway's own words. */
@@ -64,6 +67,8 @@ export interface GatewayConfig {
   readonly encryptionKey: string;
   readonly publicRatePerMinute: number;
   readonly strictAnswers: boolean;
+  /** How long rows are kept, in days. */
+  readonly keepDays: { readonly audit: number; readonly idempotency: number; readonly request: number };
 }
 
 export function gatewayConfig(env: z.output<typeof gatewayConfigSchema>): GatewayConfig {
@@ -83,5 +88,10 @@ export function gatewayConfig(env: z.output<typeof gatewayConfigSchema>): Gatewa
     encryptionKey: env.CAPSTAN_ENCRYPTION_KEY,
     publicRatePerMinute: env.CAPSTAN_PUBLIC_RATE_PER_MINUTE,
     strictAnswers: env.CAPSTAN_STRICT_ANSWERS ?? false,
+    keepDays: {
+      audit: env.CAPSTAN_RETENTION_AUDIT_DAYS,
+      idempotency: env.CAPSTAN_RETENTION_IDEMPOTENCY_DAYS,
+      request: env.CAPSTAN_RETENTION_REQUEST_DAYS,
+    },
   };
 }

@@ -6,7 +6,7 @@ import { AccessController } from './access/access.controller.js';
 import { Authenticator } from './access/authenticator.js';
 import { DocsController } from './docs/docs.controller.js';
 import type { GatewayConfig } from './gateway.config.js';
-import { HousekeepingLoop } from './housekeeping.loop.js';
+import { ForgetLoop } from './forget/forget.loop.js';
 import { HelpController } from './help/help.controller.js';
 import { AnswerInterceptor } from './http/answer.interceptor.js';
 import { DoorGuard } from './http/door.guard.js';

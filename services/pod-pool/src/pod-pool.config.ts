@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseConfig, integer } from '@capstan/service-kit';
+import { baseConfig, integer, keepDays } from '@capstan/service-kit';
 
 const DAY_MS = 86_400_000;
 const ms = (fallback: number, max: number) => integer({ min: 1_000, max }).default(fallback);
@@ -21,5 +21,6 @@ export const podPoolConfig = baseConfig.extend({
   CAPSTAN_WORKTREE_OPENED_MS: ms(7 * DAY_MS, 90 * DAY_MS).meta({
     description: 'How long a worktree may idle while its pull request is open',
   }),
+  CAPSTAN_RETENTION_POD_DAYS: keepDays(30, 'health events, and rows of worktrees and pods that are gone'),
 });
 export type PodPoolConfig = z.infer<typeof podPoolConfig>;

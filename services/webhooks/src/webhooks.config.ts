@@ -1,4 +1,4 @@
-import { baseConfig, integer, loadConfig, type Environment } from '@capstan/service-kit';
+import { baseConfig, integer, keepDays, loadConfig, type Environment } from '@capstan/service-kit';
 import { z } from 'zod';
 
 /** webhooks' whole environment. */
@@ -10,12 +10,14 @@ export const webhooksConfig = baseConfig.extend({
     .string()
     .default('127.0.0.1')
     .meta({ description: 'Address that deliveries are taken on; 0.0.0.0 in a container' }),
+  CAPSTAN_RETENTION_DELIVERY_DAYS: keepDays(14, 'deliveries of forges'),
 });
 
 export interface WebhooksConfig {
   readonly port: number;
   readonly host: string;
   readonly encryptionKey: string;
+  readonly keepDeliveryDays: number;
 }
 
 /** The environment in webhooks' own words. Throws ConfigError with all faults. */
@@ -25,5 +27,6 @@ export function readWebhooksConfig(env: Environment): WebhooksConfig {
     port: read.CAPSTAN_WEBHOOKS_PORT,
     host: read.CAPSTAN_WEBHOOKS_HOST,
     encryptionKey: read.CAPSTAN_ENCRYPTION_KEY,
+    keepDeliveryDays: read.CAPSTAN_RETENTION_DELIVERY_DAYS,
   };
 }

@@ -54,6 +54,11 @@ export function fullTime(at: string): string {
   return new Date(at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
+/** The day alone, in the reader's zone: "Nov 21, 2026". */
+export function day(at: string): string {
+  return new Date(at).toLocaleDateString([], { dateStyle: 'medium' });
+}
+
 export function plural(figure: number, one: string, many = `${one}s`): string {
   return `${figure.toLocaleString('en-US')} ${figure === 1 ? one : many}`;
 }

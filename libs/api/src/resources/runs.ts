@@ -20,6 +20,7 @@ export const LogPage = z
     lines: z.array(LogLineSchema),
     head: z.number().int().meta({ description: 'Highest sequence stored when this was read' }),
     ended: z.boolean().meta({ description: 'The run is over: no line will follow the head' }),
+    expiredAt: Instant.nullable().meta({ description: 'Since when the log is kept no longer: no line is answered' }),
   })
   .meta({ id: 'LogPage' });
 export type LogPage = z.infer<typeof LogPage>;

@@ -125,6 +125,7 @@ export const Run = z
     ),
     costUsd: Money,
     logLines: z.number().int(),
+    logExpiredAt: Instant.nullable().meta({ description: 'Since when the log is kept no longer' }),
     lastLineAt: Instant.nullable(),
     stalledAt: Instant.nullable(),
     placedAt: Instant,

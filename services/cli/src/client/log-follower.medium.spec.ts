@@ -31,7 +31,7 @@ class LogDoor {
       const length = Math.max(0, Math.min(this.stored - after, Number(query.get('limit')), 1_000));
       const lines = Array.from({ length }, (_, index) => line(after + 1 + index));
       response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ runId, lines, head: this.stored, ended: this.ended }));
+      response.end(JSON.stringify({ runId, lines, head: this.stored, ended: this.ended, expiredAt: null }));
     });
     this.io = new SocketServer(this.http, { path: LIVE_PATH, transports: ['websocket'] });
     this.io.of(LIVE_NAMESPACE).on('connection', (socket) => {

@@ -40,9 +40,13 @@ async function logs({ config, terminal, args, options }: CommandContext): Promis
     }
     for (const run of runs.filter(({ id }) => !done.has(id))) {
       showRun(run, terminal);
+      done.add(run.id);
+      if (run.logExpiredAt !== null) {
+        showExpired(run, run.logExpiredAt, terminal);
+        continue;
+      }
       const follower = new LogFollower(gateway, run.id, (line) => showLine(line, run, terminal));
       await (follow && run.state !== 'finished' ? follower.follow() : follower.readAll());
-      done.add(run.id);
     }
     if (!follow || only !== undefined || !MOVING.includes(task.state)) return EXIT.ok;
     await new Promise((resolve) => setTimeout(resolve, NEXT_RUN_EVERY_MS));
@@ -58,6 +62,12 @@ function numberOf(option: string | boolean | undefined): number | undefined {
 
 function showRun(run: Run, terminal: Terminal): void {
   terminal.line(terminal.dim(`── run ${run.number} (${wordsOf(run.reason)}, ${run.agent}) ──`));
+}
+
+function showExpired(run: Run, expiredAt: string, terminal: Terminal): void {
+  terminal.json({ runId: run.id, logExpiredAt: expiredAt });
+  const lines = run.logLines === 1 ? 'its one line is' : `its ${run.logLines} lines are`;
+  terminal.line(terminal.dim(`The log expired on ${expiredAt.slice(0, 10)}; ${lines} kept no longer.`));
 }
 
 function showLine(line: ShownLine, run: Run, terminal: Terminal): void {

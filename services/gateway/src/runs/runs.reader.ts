@@ -16,6 +16,7 @@ interface RunRow {
   readonly usage: Run['usage'] | null;
   readonly costUsd: string;
   readonly logSequence: number;
+  readonly logExpiredAt: Date | null;
   readonly lastLineAt: Date | null;
   readonly stalledAt: Date | null;
   readonly placedAt: Date;
@@ -27,7 +28,7 @@ interface RunRow {
 
 const SELECT = `
   select run.id, task_id, number, reason, state, agent->>'agent' as agent, pod_id, slot, outcome,
-         trim_scale(cost_usd)::text as cost_usd, log_sequence, last_line_at, stalled_at, placed_at, launched_at,
+         trim_scale(cost_usd)::text as cost_usd, log_sequence, log_expired_at, last_line_at, stalled_at, placed_at, launched_at,
          finished_at, deadline_at, version,
          (select jsonb_agg(jsonb_build_object('model', u.model, 'inputTokens', u.input_tokens, 'outputTokens', u.output_tokens,
             'cacheReadTokens', u.cache_read_tokens, 'cacheWriteTokens', u.cache_write_tokens,
@@ -74,6 +75,7 @@ function runAnswer(row: RunRow): Run {
     usage: row.usage ?? [],
     costUsd: row.costUsd,
     logLines: row.logSequence,
+    logExpiredAt: instant(row.logExpiredAt),
     lastLineAt: instant(row.lastLineAt),
     stalledAt: instant(row.stalledAt),
     placedAt: instant(row.placedAt),
@@ -90,14 +92,17 @@ export interface LogHead {
   readonly head: number;
   /** No line will follow. */
   readonly ended: boolean;
+  /** Since when nobody is shown a line of it; the head is 0 then. */
+  readonly expiredAt: Date | null;
 }
 
 /** How far a run's log goes; null for a run that isn't in the workspace. */
 export async function readLogHead(tx: Tx, workspaceId: Id, runId: Id): Promise<LogHead | null> {
   // The state first: a run that has finished by then has no line that the count could miss.
   const [row] = await tx.query<LogHead>(
-    `select workspace_id, state = 'finished' as ended,
-            coalesce((select max(sequence) from run_log where run_id = run.id), 0) as head
+    `select workspace_id, state = 'finished' as ended, log_expired_at as expired_at,
+            case when log_expired_at is null
+                 then coalesce((select max(sequence) from run_log where run_id = run.id), 0) else 0 end as head
        from run where workspace_id = $1 and id = $2`,
     [workspaceId, runId],
   );
@@ -112,7 +117,7 @@ interface LogRow {
   readonly data: Record<string, unknown> | null;
 }
 
-/** Lines after a sequence number, in order. */
+/** Lines after a sequence number, in order; none of a log that has expired, however much of it is still there. */
 export async function readLogLines(
   tx: Tx,
   workspaceId: Id,
@@ -122,7 +127,8 @@ export async function readLogLines(
 ): Promise<LogPage['lines']> {
   const rows = await tx.query<LogRow>(
     `select sequence, at, kind, text, data from run_log
-      where workspace_id = $1 and run_id = $2 and sequence > $3 order by sequence limit $4`,
+      where workspace_id = $1 and run_id = $2 and sequence > $3
+        and exists (select from run where id = $2 and log_expired_at is null) order by sequence limit $4`,
     [workspaceId, runId, Math.min(after, 2_147_483_647), limit],
   );
   return rows.map(({ sequence, at, kind, text, data }) => ({
@@ -144,7 +150,8 @@ export async function readLogPage(
   if (head === null) throw runNotFound(runId);
   const lines = await readLogLines(tx, workspaceId, runId, after, limit);
   // A line may have come since the head was read; an answer never holds a line above its own head.
-  return { runId, lines, head: Math.max(head.head, lines.at(-1)?.sequence ?? 0), ended: head.ended };
+  const reached = Math.max(head.head, lines.at(-1)?.sequence ?? 0);
+  return { runId, lines, head: reached, ended: head.ended, expiredAt: instant(head.expiredAt) };
 }
 
 function runNotFound(id: Id): UserError {

@@ -36,6 +36,7 @@ class World {
               lines: range(after + 1, to).map(line),
               head: this.stored,
               ended: this.ended,
+              expiredAt: null,
             };
           }),
         wait: (_ms, then) => {
