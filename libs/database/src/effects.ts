@@ -63,8 +63,8 @@ export interface ClaimedEffect {
 }
 
 /**
- * Claims due effects of an executor, under a claim epoch and a deadline. A claim that lapsed is taken over one
- * deadline after it lapsed, so that no late request of the former holder can still arrive.
+ * Claims due effects of an executor, under a claim epoch and a deadline; none of a paused workspace. A claim that lapsed
+ * is taken over one deadline after it lapsed, so that no late request of the former holder can still arrive.
  */
 export async function claimEffects(
   database: Database,
@@ -78,6 +78,7 @@ export async function claimEffects(
             deadline_at = clock_timestamp() + $4 * interval '1 ms'
       where id in (select id from effect
                     where executor = $1 and parked_at is null and ($5::uuid is null or id = $5) and attempts < $6
+                      and not exists (select from workspace w where w.id = effect.workspace_id and w.paused_at is not null)
                       and (state = 'requested' and (not_before is null or not_before <= clock_timestamp())
                         or state = 'claimed' and deadline_at + $4 * interval '1 ms' <= clock_timestamp())
                     order by created_at limit $3 for update skip locked)
@@ -112,6 +113,17 @@ async function parkExhausted(database: Database, executor: string): Promise<void
   });
 }
 
+/** Whether a request may leave under a claim, as Postgres says now: not when somebody else has it, nor during a pause. */
+export async function standingOf(database: Database, effect: Effect): Promise<'stands' | 'lost' | 'paused'> {
+  const [row] = await database.query<{ paused: boolean }>(
+    `select w.paused_at is not null as paused from effect e join workspace w on w.id = e.workspace_id
+      where e.id = $1 and e.claim_epoch = $2 and e.state = 'claimed'`,
+    [effect.id, effect.claimEpoch],
+  );
+  if (row === undefined) return 'lost';
+  return row.paused ? 'paused' : 'stands';
+}
+
 export interface EffectResult {
   /** Id that the remote gave: comment id, pull request number, merge commit. */
   readonly remoteId: string | null;
@@ -139,18 +151,6 @@ export async function settleEffect(
   return 'applied';
 }
 
-/**
- * Gives a failed try back for later, or parks the effect at the cap.
- * @param delayMs not before this from now.
- */
-export async function returnEffect(
-  database: Database,
-  effect: Effect,
-  {
-    error,
-    code = null,
-    delayMs,
-    counted,
 /** Records that a person decided against a parked effect. It is settled, and never asked for again under its key. */
 export async function dropEffect(tx: Tx, effect: Effect, words: string): Promise<EffectResult> {
   const result: EffectResult = { remoteId: null, result: { code: 'dropped', error: words } };
@@ -168,6 +168,18 @@ export async function dropEffect(tx: Tx, effect: Effect, words: string): Promise
   return result;
 }
 
+/**
+ * Gives a failed try back for later, or parks the effect at the cap.
+ * @param delayMs not before this from now.
+ */
+export async function returnEffect(
+  database: Database,
+  effect: Effect,
+  {
+    error,
+    code = null,
+    delayMs,
+    counted,
   }: { readonly error: string; readonly code?: string | null; readonly delayMs: number; readonly counted: boolean },
 ): Promise<void> {
   await database.transaction(async (tx) => {

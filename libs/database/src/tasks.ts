@@ -136,6 +136,7 @@ export type TaskPatch = Partial<
     | 'startedAt'
     | 'endedAt'
     | 'priority'
+    | 'limits'
   >
 >;
 
@@ -185,6 +186,9 @@ export async function changeTask(tx: Tx, change: TaskChange): Promise<'applied' 
   });
   return 'applied';
 }
+
+/** SQL: the request `m` is a message that was taken and that no run has been given yet. */
+export const MESSAGE_PENDING = `(m.kind = 'message' and m.given_run_id is null and (m.answer->>'applied')::boolean)`;
 
 /** Writes down what somebody asks of a task; the scheduler applies it and writes the answer. */
 export async function requestOfTask(

@@ -35,9 +35,9 @@ function endedBySupervisor(ended: NonNullable<RunExit['ended']>, message: string
     case 'log_limit':
       return { kind: 'limit_reached', detail: 'The run wrote more log than allowed', symptom: 'run_log_limit' };
     case 'cost_limit':
-      return { kind: 'limit_reached', detail: message ?? 'The task reached its cost limit', symptom: 'cost_limit' };
+      return { kind: 'limit_reached', detail: message || 'The task reached its cost limit', symptom: 'cost_limit' };
     case 'turn_limit':
-      return { kind: 'limit_reached', detail: message ?? 'The run reached its turn limit', symptom: 'turn_limit' };
+      return { kind: 'limit_reached', detail: message || 'The run reached its turn limit', symptom: 'turn_limit' };
     case 'stopped':
       return { kind: 'stopped', detail: 'The run was stopped' };
     case 'start_failed': {

@@ -27,7 +27,7 @@ describe('renderPrompt', () => {
       reason,
       failures: [{ name: 'test', summary: 'expected 3', url: 'https://ci.test/1' }],
       reviews: [{ author: 'ada', body: 'Name it total.' }],
-      message: 'Use integers.',
+      messages: ['Use integers.', 'And name them.'],
     });
     expect(text).toMatchSnapshot();
   });

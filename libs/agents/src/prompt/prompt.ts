@@ -26,8 +26,8 @@ export interface PromptInput {
   }[];
   /** Reviews that ask for changes; for `changes_requested`. */
   readonly reviews?: readonly { readonly author: string; readonly body: string }[];
-  /** A person's words; for `message`. */
-  readonly message?: string | null;
+  /** What people on the team wrote to the task since its last run, oldest first. */
+  readonly messages?: readonly string[];
   readonly branch: string;
   readonly base: string;
 }
@@ -112,7 +112,7 @@ function promptValues(input: PromptInput, clean: Clean): Record<PromptVariable, 
     'ticket.url': url,
     'ticket.comments': comments,
     instructions: instructions && `Instructions of this repository:\n\n${instructions}`,
-    situation: situation(input, failures, clean),
+    situation: joined(situation(input, failures, clean), messagesText(input.messages ?? [], clean)),
     failures,
     branch: input.branch,
     base: input.base,
@@ -169,13 +169,17 @@ function situation(input: PromptInput, failures: string, clean: Clean): string {
       return joined('Reviewers asked for changes to your pull request. Make them.', reviews.join('\n'));
     }
     case 'message':
-      return joined('A person on the team says:', input.message ? clean(input.message) : '');
+      return 'You have worked on this before; what you committed is on your branch. A person has something to say.';
     case 'retry':
     case 'restart':
       return 'An earlier run did not finish. Its commits, if any, are on your branch: look at them first, then go on.';
     default:
       return unreachable(reason);
   }
+}
+
+function messagesText(messages: readonly string[], clean: Clean): string {
+  return messages.map((text) => joined('A person on the team says:', clean(text))).join('\n\n');
 }
 
 function joined(...parts: readonly string[]): string {

@@ -25,6 +25,10 @@ export const AgentSettingsSchema = z
       .meta({ description: 'command only: program and arguments' }),
     promptVia: z.enum(['stdin', 'file']).optional(),
     output: z.enum(['text', 'ndjson']).optional(),
+    input: z
+      .enum(['none', 'ndjson'])
+      .optional()
+      .meta({ description: 'command only: ndjson sends messages and interrupts to its stdin' }),
     env: z.record(z.string().regex(/^[A-Za-z_]\w*$/), z.string().max(4000)).optional(),
   })
   .meta({ id: 'AgentSettings' });

@@ -13,6 +13,9 @@ export class Workspace {
   slug!: string;
   @Column('timestamptz', { nullable: true })
   pausedAt!: Date | null;
+  /** Set with `pausedAt`. */
+  @Column('jsonb', { nullable: true })
+  pausedBy!: Actor | null;
   @Column('timestamptz')
   createdAt!: Date;
   @Column('int')

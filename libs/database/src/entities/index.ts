@@ -12,7 +12,7 @@ import {
 import { Repository, Secret, CredentialPause } from './repository.entity.js';
 import { Task, TaskDependency, TaskEvent, TaskRequest } from './task.entity.js';
 import { Pod, PodHealthEvent, Worktree } from './pod.entity.js';
-import { Run, RunLog, Usage, Worker } from './run.entity.js';
+import { Run, RunCommand, RunLog, Usage, Worker } from './run.entity.js';
 import { PullRequest, Check, Review } from './pull-request.entity.js';
 import { TicketSource, Ticket } from './ticket.entity.js';
 import { Delivery, Effect, Outbox } from './traffic.entity.js';
@@ -51,6 +51,7 @@ export const ENTITIES = [
   PodHealthEvent,
   Worktree,
   Run,
+  RunCommand,
   RunLog,
   Usage,
   Worker,

@@ -38,6 +38,12 @@ export interface AnswerJson {
   readonly remedy?: string;
 }
 
+/** What came of a word to an agent; `unsupported`: it can't be reached so · `ended`: it was gone already. */
+export interface RunCommandAnswerJson {
+  readonly accepted: boolean;
+  readonly refusal?: 'unsupported' | 'ended';
+}
+
 export interface TicketCommentJson {
   readonly author: string;
   readonly body: string;

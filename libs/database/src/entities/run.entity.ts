@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { LogKind, RunLimits, RunOutcome, RunProcess, RunReason, RunState } from '@capstan/domain';
-import type { AgentSettingsJson } from './json.js';
+import type { AgentSettingsJson, RunCommandAnswerJson } from './json.js';
 
 /** One life of one agent process. Inserted by placement; updated by agent-runner under its epoch. */
 @Entity('run')
@@ -99,6 +99,32 @@ export class Run {
   parkedAt!: Date | null;
   @Column('int')
   version!: number;
+}
+
+/**
+ * What a person says to the agent of a run; its id is that of the request. Inserted by the scheduler, answered by
+ * agent-runner under the run's epoch.
+ */
+@Entity('run_command')
+export class RunCommand {
+  @PrimaryColumn('uuid')
+  id!: string;
+  @Column('uuid')
+  workspaceId!: string;
+  @Column('uuid')
+  taskId!: string;
+  @Column('uuid')
+  runId!: string;
+  @Column('text')
+  kind!: 'message' | 'interrupt';
+  @Column('text', { nullable: true })
+  text!: string | null;
+  @Column('timestamptz')
+  createdAt!: Date;
+  @Column('timestamptz', { nullable: true })
+  answeredAt!: Date | null;
+  @Column('jsonb', { nullable: true })
+  answer!: RunCommandAnswerJson | null;
 }
 
 /** Owner: agent-runner. */

@@ -149,6 +149,9 @@ export class TaskRequest {
   answeredAt!: Date | null;
   @Column('jsonb', { nullable: true })
   answer!: AnswerJson | null;
+  /** Of a message: the run that it was given to. Null while it waits for one. */
+  @Column('uuid', { nullable: true })
+  givenRunId!: string | null;
   @Column('int')
   attempts!: number;
   @Column('timestamptz', { nullable: true })

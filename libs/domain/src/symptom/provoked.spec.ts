@@ -13,7 +13,7 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
     'services/scheduler/src/explain-waiting/explain-waiting.decide.spec.ts',
     'is told as %s',
     `waiting_turn global_limit repository_limit no_free_slot dependency no_ready_worker pod_provisioning
-     credential_missing rate_limited paused backing_off`,
+     credential_missing rate_limited paused money_spent backing_off`,
   ],
   [
     'services/pod-pool/src/provision-pod/provision-pod.decide.spec.ts',
@@ -56,7 +56,7 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
     'libs/agents/src/command/command.adapter.spec.ts',
     'judge',
     `agent_failed agent_exited agent_killed agent_credential_refused agent_rate_limited agent_limit_reached
-     run_time_limit run_log_limit agent_not_found`,
+     run_time_limit run_log_limit turn_limit agent_not_found`,
   ],
   [
     'services/scheduler/src/advance-task/advance-task.decide.spec.ts',

@@ -69,8 +69,15 @@ export const WAITING_SYMPTOMS = {
     category: 'state',
     retryable: true,
     title: 'Workspace is paused',
-    cause: 'New runs and merges are switched off.',
-    remedy: 'Resume the workspace in its settings.',
+    cause: 'No run is started, and nothing is written to the forge or the tracker.',
+    remedy: 'Resume the workspace: in the dashboard, or with `capstan resume`.',
+  }),
+  money_spent: symptom({
+    category: 'quota',
+    retryable: false,
+    title: 'The task may cost nothing more',
+    cause: 'Its runs have cost as much as maxCostUsd allows, so no further one is started.',
+    remedy: 'Raise maxCostUsd: the task goes on by itself.',
   }),
   backing_off: symptom({
     category: 'state',

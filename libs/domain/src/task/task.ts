@@ -42,6 +42,9 @@ export const TASK_REQUEST_KINDS = [
   'check_now',
   'reprioritize',
   'set_dependencies',
+  'set_limits',
+  'message',
+  'interrupt',
 ] as const;
 export type TaskRequestKind = (typeof TASK_REQUEST_KINDS)[number];
 
@@ -70,6 +73,11 @@ export interface RunLimits {
   readonly maxTurns: number;
   /** Minutes without a line after which a run is shown as stalled; it is not killed. */
   readonly stallMinutes: number;
+}
+
+/** True when a task may cost nothing more. What costs nothing is never too expensive, not even where 0 is the limit. */
+export function costLimitReached(costUsd: number, maxCostUsd: number): boolean {
+  return costUsd > 0 && costUsd >= maxCostUsd;
 }
 
 export const DEFAULT_LIMITS: RunLimits = { maxRunMinutes: 60, maxCostUsd: 10, maxTurns: 250, stallMinutes: 10 };

@@ -17,6 +17,7 @@ import {
   returnEffect,
   rowError,
   settleEffect,
+  standingOf,
   type ClaimedEffect,
   type Database,
   type Effect,
@@ -30,15 +31,21 @@ import { inSpan } from '../telemetry/tracing.js';
 /** What became of one try. `refused` is final: the remote, or a guard of ours, said no. */
 export type EffectOutcome = ({ readonly kind: 'done' } & EffectResult) | ({ readonly kind: 'refused' } & EffectResult);
 
+/** What a handler acts under. */
+export interface WriteContext {
+  readonly signal: AbortSignal;
+  beforeWrite(): Promise<void>;
+}
+
 /** How one kind of effect is executed by the service that holds the credential. */
 export interface EffectHandler {
   /** Looks whether the remote already shows the effect; null when it doesn't. Never writes. */
   look(effect: Effect, signal: AbortSignal): Promise<EffectOutcome | null>;
   /**
-   * Acts once, under the remote's own guard. `beforeWrite` must be called immediately before the request leaves: it
-   * throws when the claim's deadline has passed.
+   * Acts once, under the remote's own guard. `beforeWrite` must be awaited immediately before each request that writes:
+   * it rejects when the claim was lost or its deadline has passed, and while the workspace is paused.
    */
-  act(effect: Effect, context: { readonly signal: AbortSignal; beforeWrite(): void }): Promise<EffectOutcome>;
+  act(effect: Effect, context: WriteContext): Promise<EffectOutcome>;
   /** Rows of the executing service that go with the result, in the transaction that settles the effect. */
   record?(tx: Tx, effect: Effect, outcome: EffectOutcome): Promise<void>;
 }
@@ -69,12 +76,18 @@ export class EffectExecutor {
   private readonly atWork = new Set<Promise<void>>();
   private readonly settled: Counter | undefined;
   private stopping = false;
+  private found = 0;
 
   constructor(private readonly options: EffectExecutorOptions) {
     this.settled = options.metrics?.counter(
       'capstan_effects_total',
       'Tries of writes to the outside world, by kind and outcome (done, refused, tried_again)',
     );
+  }
+
+  /** Nothing was due when it last looked, and nothing is at work. */
+  get isQuiet(): boolean {
+    return this.found === 0 && this.atWork.size === 0;
   }
 
   /** Executes due effects until none is left (or the one named). Wakes and resync both call this. */
@@ -91,6 +104,7 @@ export class EffectExecutor {
         limit: free,
         ...(effectId === undefined ? {} : { effectId }),
       });
+      this.found = claimed.length;
       if (claimed.length === 0) break;
       await faults('claim.after');
       for (const claim of claimed) {
@@ -126,7 +140,8 @@ export class EffectExecutor {
       let outcome = await handler.look(effect, AbortSignal.timeout(EFFECT_TIMEOUT_MS));
       await faults('look.after');
       if (outcome === null) {
-        const beforeWrite = (): void => {
+        const beforeWrite = async (): Promise<void> => {
+          await this.requireStanding(effect);
           if (performance.now() + EFFECT_TIMEOUT_MS > claim.deadline)
             throw new TransientError('The claim ran out before the request could leave', { code: 'effect_deadline' });
           sent = true;
@@ -140,6 +155,14 @@ export class EffectExecutor {
       span.setStatus({ code: SpanStatusCode.ERROR, message: errorText(error) });
       await this.giveBack(claim, error, sent);
     }
+  }
+
+  /** What was claimed a moment ago may be paused or taken over by now. */
+  private async requireStanding(effect: Effect): Promise<void> {
+    const standing = await standingOf(this.options.database, effect);
+    if (standing === 'lost') throw new TransientError('Somebody else has the effect by now', { code: 'claim_lost' });
+    if (standing === 'paused')
+      throw new TransientError('The workspace was paused', { code: 'workspace_paused', retryAfterMs: 0 });
   }
 
   private async settle(effect: Effect, handler: EffectHandler, outcome: EffectOutcome): Promise<void> {
@@ -184,7 +207,8 @@ export class EffectExecutor {
           : backoffMs(effect.attempts, random(), BACKOFF);
       // A request that left may still arrive: nobody repeats it before the claim's deadline.
       const delayMs = sent ? Math.max(wait, deadline - performance.now()) : wait;
-      const counted = !isDatabaseOutage(error);
+      const paused = error instanceof TransientError && error.code === 'workspace_paused';
+      const counted = !paused && !isDatabaseOutage(error);
       this.count(effect, 'tried_again');
       await returnEffect(database, effect, {
         error: errorAdvice(error),

@@ -87,6 +87,7 @@ export function launchRequest(input: {
     deadlineAt: input.deadlineAt,
     maxJournalBytes: MAX_JOURNAL_BYTES,
     ...(command.stdin === undefined ? {} : { stdin: command.stdin }),
+    ...(command.keepStdinOpen === undefined ? {} : { keepStdinOpen: command.keepStdinOpen }),
     ...(command.files === undefined ? {} : { files: command.files }),
   };
 }
@@ -104,7 +105,7 @@ function promptOf(run: Run, world: DriveWorld): string {
     instructions: repository.instructions,
     reason: run.reason,
     ...(run.reason === 'ci_failed' && run.note !== null ? { failures: [{ name: 'checks', summary: run.note }] } : {}),
-    ...(run.reason === 'message' ? { message: run.note } : {}),
+    messages: world.messages,
     branch: run.branch,
     base: run.baseBranch,
   }).text;

@@ -14,6 +14,10 @@ export interface DriveWorld {
   readonly publishedSha: string | null;
   /** Session of the task's last run on this generation, for agents that resume. */
   readonly session: string | null;
+  /** The workspace starts no agent now. */
+  readonly paused: boolean;
+  /** What people wrote to the task and this run is to be told, oldest first. */
+  readonly messages: readonly string[];
   /** No other run has worked on this generation's branch, so nobody has published it. */
   readonly firstRun: boolean;
   /** Time since the run was placed, ms. */
@@ -35,6 +39,9 @@ export async function readDrive(
             (select q.pushed_sha from pull_request q where q.task_id = t.id and q.generation = $3) as published_sha,
             (select u.session from run u where u.task_id = t.id and u.generation = $3 and u.id <> $4 and u.session is not null
               order by u.number desc limit 1) as session,
+            (select w.paused_at is not null from workspace w where w.id = t.workspace_id) as paused,
+            (select coalesce(jsonb_agg(m.arguments->>'text' order by m.created_at, m.id), '[]') from task_request m
+              where m.task_id = t.id and m.kind = 'message' and m.given_run_id = $4) as messages,
             not exists (select from run u where u.task_id = t.id and u.generation = $3 and u.id <> $4) as first_run,
             (select extract(epoch from clock_timestamp() - r.placed_at)::float8 * 1000 from run r where r.id = $4) as placed_ms_ago
        from task t, pod p where t.id = $1 and p.id = $2`,

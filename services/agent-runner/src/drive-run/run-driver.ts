@@ -13,6 +13,7 @@ import type { Database, Run } from '@capstan/database';
 import type { Broker } from '@capstan/jetstream';
 import { SupervisorClient, type Runtime, type StartedRun } from '@capstan/runtimes';
 import type { Vault } from '@capstan/service-kit';
+import type { RenewedRun } from '../lease-run/lease-run.apply.js';
 import { FencedError, LogWriter } from '../write-log/log-writer.js';
 import {
   agentSecrets,
@@ -30,7 +31,9 @@ import { recordFinished, recordStarted } from './drive-run.apply.js';
 import { readDrive, readPodState, type DriveWorld } from './drive-run.snapshot.js';
 import { judgeRun } from './judge-run.decide.js';
 import { Patience } from './patience.js';
-import { Ended, STOPPED_BEFORE, type RunEnd } from './run-end.js';
+import { handBack } from './run-control.apply.js';
+import { RunControl } from './run-control.js';
+import { Ended, HeldBack, STOPPED_BEFORE, type RunEnd } from './run-end.js';
 
 export interface DriverPorts {
   readonly database: Database;
@@ -64,7 +67,9 @@ export class RunDriver {
   private readonly openedAt = performance.now();
   private wantStop = false;
   private launched = false;
-  private stopSent: Promise<void> | undefined;
+  /** The workspace was paused before the agent was started: it waits with the others. */
+  private wantHold = false;
+  private readonly control: RunControl;
   private world!: DriveWorld;
   private directories!: TaskDirectories;
   private writer!: LogWriter;
@@ -81,6 +86,14 @@ export class RunDriver {
     this.supervisor = new SupervisorClient(ports.runtime, world.pod.name);
     this.directories = directoriesOf(ports.runtime.root(world.pod.name), run);
     this.writer = new LogWriter({ ...ports, agent: this.agent, run, signal: this.abort.signal });
+    this.control = new RunControl({
+      database: ports.database,
+      supervisor: this.supervisor,
+      agent: this.agent,
+      run,
+      reach: (call) => this.reach(call),
+      log: (...said) => this.log(...said),
+    });
   }
 
   /** Reads what it needs. Throws TransientError while Postgres is away. */
@@ -103,6 +116,15 @@ export class RunDriver {
     else this.preparing.abort();
   }
 
+  /** What the renewal of its lease says of the run, each second. */
+  heed(word: RenewedRun): void {
+    if (word.unwanted) return this.stop();
+    if (this.launched) return this.control.heed(word, this.writer.parseState.turns);
+    if (!word.paused || this.wantHold) return;
+    this.wantHold = true;
+    this.preparing.abort();
+  }
+
   /** Lets go at once without a word to the agent: a newer epoch has the run, or this service stops. */
   letGo(): void {
     this.abort.abort();
@@ -121,6 +143,10 @@ export class RunDriver {
       return result === 'applied' ? 'finished' : 'fenced';
     } catch (error) {
       if (this.abort.signal.aborted) return 'let_go';
+      if (error instanceof HeldBack) {
+        await this.patience.persist(() => handBack(this.ports.database, this.run));
+        return 'let_go';
+      }
       if (
         error instanceof FencedError ||
         (error instanceof UserError && (error.code === 'fenced' || error.code === 'replaced'))
@@ -144,7 +170,9 @@ export class RunDriver {
       if (this.run.state === 'leased') await this.begin();
       this.launched = true;
       if (this.wantStop) this.sendStop();
-      return await this.judge(await this.follow());
+      const end = await this.follow();
+      await this.control.settle();
+      return await this.judge(end);
     } catch (error) {
       if (error instanceof Ended) return error.outcome;
       throw error;
@@ -162,6 +190,7 @@ export class RunDriver {
       }
     }
     if (this.wantStop) throw new Ended(STOPPED_BEFORE);
+    if (this.world.paused || this.wantHold) throw new HeldBack();
     const deadlineAt = this.deadline();
     const request = await this.settled(async () => this.startRequest(deadlineAt));
     await this.ports.faults('launch.before');
@@ -173,9 +202,11 @@ export class RunDriver {
 
   private async startRequest(deadlineAt: number): Promise<Required<StartRequest>> {
     const { run, world, agent, directories } = this;
-    const token = await this.requireSecret(world.repository.credentialSecret);
-    const secrets = await agentSecrets(agent, (name) => this.secret(name));
-    const { podEnvironment } = this.ports;
+    const { podEnvironment, vault } = this.ports;
+    const { workspaceId, repositoryId } = run;
+    const of = (name: string) => ({ workspaceId, repositoryId, name });
+    const token = await this.patience.persist(() => vault.require(of(world.repository.credentialSecret)));
+    const secrets = await agentSecrets(agent, (name) => this.patience.persist(() => vault.get(of(name))));
     return {
       prepare: prepareRequest(run, world, directories, { token, askedMsAgo: this.askedMsAgo() }),
       launch: launchRequest({ run, world, agent, directories, secrets, podEnvironment, deadlineAt }),
@@ -195,17 +226,19 @@ export class RunDriver {
       this.log('warn', 'preparing will be tried again', { attempt, error: errorText(answer) });
       await this.patience.pause(attempt);
       if (this.wantStop) throw new Ended(STOPPED_BEFORE);
+      if (this.wantHold) throw new HeldBack();
       this.requirePod(await this.patience.persist(() => readPodState(this.ports.database, this.run.podId)));
     }
   }
 
-  /** A stop that comes during a long preparation ends it, unless the agent is found to be there already. */
+  /** A stop or a pause that comes during a long preparation ends it, unless the agent is found to be there already. */
   private async startUnlessStopped(request: Required<StartRequest>): Promise<StartedRun | UserError | TransientError> {
-    const { supervisor, run, wantStop } = this;
+    const { supervisor, run, wantStop, wantHold } = this;
     const { signal } = this.abort;
-    if (!wantStop) return startOrRefusal(supervisor, run.id, request, { signal, preparing: this.preparing.signal });
+    if (!wantStop && !wantHold)
+      return startOrRefusal(supervisor, run.id, request, { signal, preparing: this.preparing.signal });
     const { state, process } = await supervisor.status(run.id);
-    if (state === 'unknown') throw new Ended(STOPPED_BEFORE);
+    if (state === 'unknown') throw wantStop ? new Ended(STOPPED_BEFORE) : new HeldBack();
     if (process !== undefined) return startOrRefusal(supervisor, run.id, request, { signal });
     // It was broken off between its making and its start: whatever came of that ends here.
     await supervisor.command(run.id, { id: `stop-${run.epoch}`, epoch: run.epoch, command: 'stop' });
@@ -245,6 +278,7 @@ export class RunDriver {
           failures = 0;
           since = performance.now();
           await this.writer.take(items);
+          this.control.turns(this.writer.parseState.turns);
           await this.ports.faults('attach.after');
         }
         await this.writer.flush();
@@ -300,15 +334,8 @@ export class RunDriver {
   }
 
   private sendStop(): void {
-    this.stopSent ??= this.reach(() =>
-      this.supervisor.command(this.run.id, { id: `stop-${this.run.epoch}`, epoch: this.run.epoch, command: 'stop' }),
-    )
-      .then(() => this.log('info', 'agent is being stopped'))
-      .catch((error: unknown) => {
-        this.stopSent = undefined;
-        this.wantStop = false; // the next renewal asks again
-        this.log('warn', 'the agent could not be stopped yet', { error: errorText(error) });
-      });
+    // What didn't arrive is asked for again by the next renewal.
+    this.control.stop(() => (this.wantStop = false));
   }
 
   /** By the database's clock until the world was read, by this process's since. */
@@ -318,18 +345,6 @@ export class RunDriver {
 
   private deadline(): number {
     return this.run.deadlineAt?.getTime() ?? Date.now() + this.run.limits.maxRunMinutes * 60_000;
-  }
-
-  private secret(name: string): Promise<string | null> {
-    return this.patience.persist(() =>
-      this.ports.vault.get({ workspaceId: this.run.workspaceId, repositoryId: this.run.repositoryId, name }),
-    );
-  }
-
-  private requireSecret(name: string): Promise<string> {
-    return this.patience.persist(() =>
-      this.ports.vault.require({ workspaceId: this.run.workspaceId, repositoryId: this.run.repositoryId, name }),
-    );
   }
 
   /** Wrong settings and missing credentials end the run by name, before anything is started. */

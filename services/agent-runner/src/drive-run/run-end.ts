@@ -14,3 +14,6 @@ export class Ended extends Error {
     super(outcome.detail);
   }
 }
+
+/** The agent was not started, because its workspace was paused: the run waits for a runner again. */
+export class HeldBack extends Error {}

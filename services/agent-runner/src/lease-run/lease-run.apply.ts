@@ -8,12 +8,18 @@ export interface RenewedRun {
   readonly epoch: number;
   /** The task has an intent, has ended, or has another run: the agent is to be stopped. */
   readonly unwanted: boolean;
+  /** The workspace is paused: no agent is started. */
+  readonly paused: boolean;
+  /** Somebody has something to say to the agent. */
+  readonly commanded: boolean;
+  /** Set when all runs of the task together have cost as much as it may, US dollars. */
+  readonly spent: { readonly costUsd: string; readonly maxCostUsd: string } | null;
 }
 
 /**
  * Leases runs that wait for a runner: placed ones whose pod is ready (or will never be, so that somebody ends them),
- * and, when `takeOver`, leased or running ones whose lease ran out. Each lease raises the epoch, so nothing that a
- * former owner still writes is taken. Concurrent runners never get the same run.
+ * and, when `takeOver`, leased or running ones whose lease ran out. Of a paused workspace none is begun. Each lease
+ * raises the epoch, so nothing that a former owner still writes is taken. Concurrent runners never get the same run.
  */
 export async function leaseRuns(
   database: Database,
@@ -26,9 +32,10 @@ export async function leaseRuns(
       `update run set state = case when state = 'placed' then 'leased' else state end, owner = $1, epoch = epoch + 1,
               lease_expires_at = clock_timestamp() + $2 * interval '1 ms', leased_at = coalesce(leased_at, clock_timestamp()), version = version + 1
         where id in (select r.id from run r join pod p on p.id = r.pod_id join task t on t.id = r.task_id
+                                             join workspace w on w.id = r.workspace_id
                       where ($3::uuid is null or r.id = $3) and r.parked_at is null
                         and (r.not_before is null or r.not_before <= clock_timestamp())
-                        and (r.state = 'placed' and (p.state <> 'provisioning' or p.deleted_at is not null
+                        and (r.state = 'placed' and (w.paused_at is null and (p.state <> 'provisioning' or p.deleted_at is not null)
                                                      or t.intent is not null or t.current_run_id is distinct from r.id)
                           or $5 and r.state in ('leased','running') and (r.lease_expires_at is null or r.lease_expires_at < clock_timestamp()))
                       order by r.placed_at limit $4 for update of r skip locked)
@@ -47,6 +54,21 @@ export async function leaseRuns(
   });
 }
 
+/** What a sweep could find, told by one small statement: most sweeps need no more than that. */
+export async function peekRuns(database: Database): Promise<{
+  /** Runs that are not finished, whoever drives them. */
+  readonly open: boolean;
+  /** Among them such as nobody drives. */
+  readonly leaseable: boolean;
+}> {
+  const [row] = await database.query<{ open: boolean; leaseable: boolean }>(
+    `select count(*) > 0 as open,
+            coalesce(bool_or(state = 'placed' or lease_expires_at is null or lease_expires_at < clock_timestamp()), false) as leaseable
+       from run where state <> 'finished' and parked_at is null`,
+  );
+  return row!;
+}
+
 /**
  * Renews the leases that a runner holds and drives, with one statement. What it doesn't answer has been taken over or
  * has ended. A run of this owner's that isn't named lapses.
@@ -58,10 +80,18 @@ export async function renewLeases(
 ): Promise<readonly RenewedRun[]> {
   return database.query<RenewedRun>(
     `update run r set lease_expires_at = clock_timestamp() + $2 * interval '1 ms'
-       from task t, unnest($3::uuid[], $4::int[]) as held(id, epoch)
+       from task t join workspace w on w.id = t.workspace_id join repository p on p.id = t.repository_id
+            cross join lateral (select sum(u.cost_usd) as cost, coalesce((t.limits->>'maxCostUsd')::numeric, p.max_cost_usd) as most
+                                  from run u where u.task_id = t.id) spent,
+            unnest($3::uuid[], $4::int[]) as held(id, epoch)
       where r.id = held.id and r.epoch = held.epoch and r.owner = $1 and r.state <> 'finished' and t.id = r.task_id
       returning r.id, r.epoch, (t.intent is not null or t.current_run_id is distinct from r.id
-                                or t.state not in ('provisioning','running')) as unwanted`,
+                                or t.state not in ('provisioning','running')) as unwanted,
+                w.paused_at is not null as paused,
+                exists (select from run_command c where c.run_id = r.id and c.answered_at is null) as commanded,
+                case when spent.cost > 0 and spent.cost >= spent.most
+                     then jsonb_build_object('costUsd', to_char(spent.cost, 'FM999999990.00'), 'maxCostUsd', to_char(spent.most, 'FM999999990.00'))
+                end as spent`,
     [owner, LEASE_MS, held.map(({ id }) => id), held.map(({ epoch }) => epoch)],
   );
 }
@@ -74,7 +104,7 @@ const FAILED_LONGEST_WAIT_S = 600;
 export async function failRun(
   database: Database,
   run: Pick<Run, 'id' | 'epoch'>,
-  error: string,
+  error: unknown,
 ): Promise<{ readonly parked: boolean }> {
   const { text, code } = rowError(error);
   return database.transaction(async (tx) => {
@@ -99,13 +129,18 @@ export async function releaseLeases(database: Database, owner: string): Promise<
   );
 }
 
-/** Marks this runner's running runs without a line for longer than their `stallMinutes`. They go on. */
+/**
+ * Marks this runner's running runs without a line for longer than their `stallMinutes`, and takes the mark from those
+ * that have printed one since. They go on either way. Answers which are marked now and weren't before.
+ */
 export async function markStalled(database: Database, owner: string): Promise<readonly Id[]> {
   return database.transaction(async (tx) => {
     const runs = await tx.query<Run>(
-      `update run set stalled_at = clock_timestamp(), version = version + 1
-        where owner = $1 and state = 'running' and stalled_at is null
-          and coalesce(last_line_at, launched_at) < clock_timestamp() - (limits->>'stallMinutes')::numeric * interval '1 minute'
+      `update run set stalled_at = case when stalled_at is null then clock_timestamp() end, version = version + 1
+        where owner = $1 and state = 'running'
+          and (stalled_at is null
+               and coalesce(last_line_at, launched_at) < clock_timestamp() - (limits->>'stallMinutes')::numeric * interval '1 minute'
+            or stalled_at < last_line_at)
         returning *`,
       [owner],
     );
@@ -117,7 +152,7 @@ export async function markStalled(database: Database, owner: string): Promise<re
         state: run.state,
         version: run.version,
       });
-    return runs.map(({ id }) => id);
+    return runs.filter(({ stalledAt }) => stalledAt !== null).map(({ id }) => id);
   });
 }
 

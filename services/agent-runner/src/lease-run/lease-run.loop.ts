@@ -6,8 +6,10 @@ import { RunnerPool } from './runner-pool.js';
 /** Token of how many messages the runner can take: its free places. */
 export const RUNNER_CAPACITY = Symbol('runner capacity');
 
+/** While no run is open: well below a lease's length, so that none can be made and run out in between. ms */
+const QUIET_SWEEP_MS = 2_000;
 const HEARTBEAT_MS = 2_500;
-const STALL_CHECK_MS = 30_000;
+const STALL_CHECK_MS = 5_000;
 
 /** Heartbeat, renewal and the sweep for leases that ran out. */
 @Injectable()
@@ -22,7 +24,15 @@ export class LeaseRunLoop implements OnApplicationBootstrap {
     await this.pool.announce();
     this.loops.every({ name: 'heartbeat', everyMs: HEARTBEAT_MS, pass: () => this.pool.heartbeat() });
     this.loops.every({ name: 'renew leases', everyMs: LEASE_RENEW_MS, pass: () => this.pool.renew() });
-    this.loops.every({ name: 'lease', everyMs: LEASE_SWEEP_MS, pass: () => this.pool.sweep() });
+    this.loops.every({
+      name: 'lease',
+      everyMs: LEASE_SWEEP_MS,
+      quietMs: QUIET_SWEEP_MS,
+      pass: async () => {
+        await this.pool.sweep();
+        return this.pool.quiet ? 'nothing' : undefined;
+      },
+    });
     this.loops.every({ name: 'stalled', everyMs: STALL_CHECK_MS, pass: () => this.pool.markStalled() });
   }
 }

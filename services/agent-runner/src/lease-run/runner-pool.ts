@@ -22,7 +22,16 @@ import type { AgentRunnerConfig } from '../agent-runner.config.js';
 import { RunDriver, type DriverPorts } from '../drive-run/run-driver.js';
 import { RUNTIME } from '../tokens.js';
 import { tellStalled } from './stalled-runs.js';
-import { beat, failRun, forgetWorker, leaseRuns, releaseLeases, renewLeases } from './lease-run.apply.js';
+import {
+  beat,
+  failRun,
+  forgetWorker,
+  leaseRuns,
+  peekRuns,
+  releaseLeases,
+  renewLeases,
+  type RenewedRun,
+} from './lease-run.apply.js';
 
 /** One lease of this replica's, from the commit that took it to the end of its driver. */
 class Held {
@@ -41,6 +50,10 @@ class Held {
     this.gone = true;
     this.driver?.letGo();
   }
+  /** What nobody hears yet is said again by the next renewal. */
+  heed(word: RenewedRun): void {
+    this.driver?.heed(word);
+  }
   /** A stop that nobody hears yet is asked for again by the next renewal. */
   stop(): void {
     this.driver?.stop();
@@ -56,6 +69,9 @@ export class RunnerPool implements BeforeApplicationShutdown {
   private readonly finished;
   /** Leases are only taken over once this replica has been connected for a lease's length: till then its peers renew. */
   private connectedSince: number | null = null;
+  private lastContact = 0;
+  /** The last sweep saw no open run at all, so that no lease can run out before the next one, however late it is. */
+  quiet = false;
   private leasing = 0;
   private stopping = false;
   /** Leases whatever waits for a runner; a wake during a pass runs one more. */
@@ -76,8 +92,10 @@ export class RunnerPool implements BeforeApplicationShutdown {
     this.finished = metrics.counter('capstan_runs_driven_total', 'Runs that this replica drove, by how that ended');
     metrics.gauge('capstan_runs_at_work', 'Runs that this replica drives now', (gauge) => gauge.set(this.held.size));
     this.sweep = coalesce(async () => {
+      const { open, leaseable } = await this.inContact(() => peekRuns(this.database));
+      this.quiet = !open;
       const settled = this.connectedSince !== null && performance.now() - this.connectedSince > LEASE_MS;
-      await this.lease({ takeOver: settled });
+      if (leaseable) await this.lease({ takeOver: settled });
     });
   }
 
@@ -108,16 +126,32 @@ export class RunnerPool implements BeforeApplicationShutdown {
    * A run whose driver ended without finishing it is not renewed: its lease runs out, and it is driven again.
    */
   async renew(): Promise<void> {
+    const before = [...this.held];
+    if (before.length > 0) await this.inContact(() => this.renewHeld(before));
+  }
+
+  private async renewHeld(before: readonly (readonly [Id, Held])[]): Promise<void> {
+    const leases = before.map(([id, { epoch }]) => ({ id, epoch }));
+    const renewed = new Map((await renewLeases(this.database, this.owner, leases)).map((run) => [run.id, run]));
+    for (const [id, held] of before) {
+      const mine = renewed.get(id);
+      if (mine === undefined) held.letGo();
+      else held.heed(mine);
+    }
+  }
+
+  /**
+   * Asks Postgres. A silence as long as a lease, whoever's fault it was, counts as a lost connection: the peers may
+   * have been as unable to renew as this replica, and come first.
+   */
+  private async inContact<T>(ask: () => Promise<T>): Promise<T> {
     try {
-      const before = [...this.held];
-      const leases = before.map(([id, { epoch }]) => ({ id, epoch }));
-      const renewed = new Map((await renewLeases(this.database, this.owner, leases)).map((run) => [run.id, run]));
-      this.connectedSince ??= performance.now();
-      for (const [id, held] of before) {
-        const mine = renewed.get(id);
-        if (mine === undefined) held.letGo();
-        else if (mine.unwanted) held.stop();
-      }
+      const answer = await ask();
+      const now = performance.now();
+      if (now - this.lastContact > LEASE_MS) this.connectedSince = null;
+      this.lastContact = now;
+      this.connectedSince ??= now;
+      return answer;
     } catch (error) {
       this.connectedSince = null;
       throw error;

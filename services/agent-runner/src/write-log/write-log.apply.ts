@@ -26,7 +26,7 @@ export async function writeLog(
   const [row] = await database.query<{ fence: number }>(
     `with fence as (
        update run set journal_line = $3, log_sequence = $4, parse_state = $5, session = coalesce($6, session),
-              cost_usd = coalesce($7::numeric, cost_usd), last_line_at = case when $8 then clock_timestamp() else last_line_at end, stalled_at = null
+              cost_usd = coalesce($7::numeric, cost_usd), last_line_at = case when $8 then clock_timestamp() else last_line_at end
         where id = $1 and epoch = $2 and state <> 'finished' returning id, workspace_id),
      lines as (
        insert into run_log (workspace_id, run_id, sequence, at, kind, text, data)

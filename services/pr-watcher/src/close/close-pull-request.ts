@@ -1,14 +1,9 @@
 import { Bug, effectMarker } from '@capstan/domain';
 import type { Database, Effect, PullRequest, Tx } from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
-import type { EffectHandler, EffectOutcome } from '@capstan/service-kit';
+import type { EffectHandler, EffectOutcome, WriteContext } from '@capstan/service-kit';
 import type { ForgeAccess } from '../forge-access.js';
 import { changedEvent } from '../follow/follow.apply.js';
-
-interface WriteContext {
-  readonly signal: AbortSignal;
-  beforeWrite(): void;
-}
 
 /** Says why, then closes. What is closed or merged already is left alone. */
 export class ClosePullRequest implements EffectHandler {
@@ -30,7 +25,7 @@ export class ClosePullRequest implements EffectHandler {
     const { row, number } = await rowOf(this.database, effect);
     const { forge, connection } = await this.access.of(row.repositoryId);
     await commentOnce(this.access, row, effect, String(effect.arguments['comment'] ?? ''), context);
-    context.beforeWrite();
+    await context.beforeWrite();
     await forge.close(connection, number!, context.signal);
     return done({ merged: false });
   }
@@ -81,7 +76,7 @@ async function commentOnce(
   const marker = effectMarker(effect.id);
   const found = await forge.findComment(connection, row.number!, marker, signal);
   if (found !== null) return found.id;
-  beforeWrite();
+  await beforeWrite();
   return (await forge.comment(connection, row.number!, `${text}\n\n${marker}`, signal)).id;
 }
 

@@ -1,7 +1,7 @@
 import { Bug, TransientError } from '@capstan/domain';
 import { recordTaskEvent, type Database, type Effect, type PullRequest, type Tx } from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
-import type { EffectHandler, EffectOutcome } from '@capstan/service-kit';
+import type { EffectHandler, EffectOutcome, WriteContext } from '@capstan/service-kit';
 import type { ForgeAccess, RepositoryAccess } from '../forge-access.js';
 import { changedEvent } from '../follow/follow.apply.js';
 import type { Intake } from '../publish/intake.js';
@@ -33,7 +33,7 @@ export class PushBranch implements EffectHandler {
     return remote === head ? this.pushed(access, run, head) : null;
   }
 
-  async act(effect: Effect, context: { readonly signal: AbortSignal; beforeWrite(): void }): Promise<EffectOutcome> {
+  async act(effect: Effect, context: WriteContext): Promise<EffectOutcome> {
     const { mirrors, intake } = this.parts;
     const access = await this.parts.access.of((await this.snapshotOf(effect)).run.repositoryId);
     // Another replica may have checked the commits in a mirror of its own: nothing leaves this one unchecked.
@@ -45,7 +45,7 @@ export class PushBranch implements EffectHandler {
     const { run, pullRequest } = snapshot;
     const expected = pullRequest?.pushedSha ?? null;
     const result = await mirrors.read(access, async (mirror) => {
-      context.beforeWrite();
+      await context.beforeWrite();
       return mirror.push(run.branch, verdict.head, expected, context.signal);
     });
     switch (result.kind) {

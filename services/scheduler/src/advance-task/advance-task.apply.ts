@@ -1,6 +1,6 @@
 import type { Actor, Id, TransitionName } from '@capstan/domain';
 import { runChanged, runFinished, runStop } from '@capstan/events';
-import { changeTask, type Database, type Tx } from '@capstan/database';
+import { MESSAGE_PENDING, changeTask, type Database, type Tx } from '@capstan/database';
 import { decideAdvance, type AdvancePlan } from './advance-task.decide.js';
 import { readAdvance, type AdvanceWorld } from './advance-task.snapshot.js';
 
@@ -55,8 +55,22 @@ async function apply(
   if (run !== null && plan.stopRun === true)
     await tx.emit(runStop, { workspaceId: task.workspaceId, taskId: task.id, runId: run.id });
   if (run !== null && plan.fenceRun === true) await fenceRun(tx, run.id);
+  if (run !== null && plan.returnMessages === true)
+    await tx.query('update task_request set given_run_id = null where task_id = $1 and given_run_id = $2', [
+      task.id,
+      run.id,
+    ]);
+  if (run !== null && plan.dropMessages === true) await dropMessages(tx, task.id, run.id);
   if (plan.pauseCredential !== undefined) await pauseCredential(tx, task.workspaceId, plan.pauseCredential);
   return { kind: 'applied', transition: plan.transition, cause: plan.cause };
+}
+
+/** Counts what waits as given to a run that is over: no later one is told. */
+export async function dropMessages(tx: Tx, taskId: Id, runId: Id): Promise<void> {
+  await tx.query(`update task_request m set given_run_id = $2 where m.task_id = $1 and ${MESSAGE_PENDING}`, [
+    taskId,
+    runId,
+  ]);
 }
 
 /**

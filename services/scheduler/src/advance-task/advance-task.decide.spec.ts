@@ -27,6 +27,8 @@ const world = (over: Partial<AdvanceSnapshot> = {}, task: Partial<AdvanceSnapsho
     ciResumes: 0,
     generation: 1,
     maxCostUsd: 10,
+    attention: null,
+    hasMessages: false,
     ...task,
   },
   run: null,

@@ -2,6 +2,7 @@ import {
   MAX_CI_RESUMES,
   MAX_RETRIES,
   backoffMs,
+  costLimitReached,
   symptomOf,
   unreachable,
   type Id,
@@ -34,6 +35,8 @@ export interface AdvanceSnapshot {
     readonly maxCostUsd: number;
     /** Code of what a person has to look at. */
     readonly attention: string | null;
+    /** People wrote to it, and no run has been given that yet. */
+    readonly hasMessages: boolean;
   };
   /** The run that `current_run_id` names. */
   readonly run: {
@@ -68,6 +71,10 @@ export type AdvancePlan =
       readonly stopRun?: boolean;
       /** Nobody could confirm that the agent is gone: the run is fenced off. */
       readonly fenceRun?: boolean;
+      /** The run didn't act on what people wrote: the task's next one is given it. */
+      readonly returnMessages?: boolean;
+      /** The work is set aside, and what was written about it. */
+      readonly dropMessages?: boolean;
       readonly pauseCredential?: { readonly credential: string; readonly until: number; readonly reason: string };
     };
 
@@ -80,6 +87,8 @@ const RATE_LIMIT_SHORTEST_MS = 10_000;
 /** Longer than this no word of an agent's makes its task wait, ms. */
 const RATE_LIMIT_LONGEST_MS = 7 * 86_400_000;
 const RETRY_BACKOFF = { baseMs: 5_000, maxMs: 300_000 };
+
+const FOR_MESSAGES: TaskPatch = { runReason: 'message', runNote: null, notBefore: null, retries: 0, ciResumes: 0 };
 
 const NOTHING = (reason: string): AdvancePlan => ({ kind: 'none', reason });
 
@@ -131,12 +140,14 @@ function honourIntent(snapshot: AdvanceSnapshot, intent: TaskIntent, live: boole
   const unconfirmed = live ? { agentUnconfirmed: true } : {};
   const fence = live ? { fenceRun: true } : {};
   const cost = { costUsd: String(snapshot.costUsd) };
+  // Whatever the run was told it has not acted on; a later retry is told again.
+  const returned = { returnMessages: true };
   if (intent === 'cancel' || live)
     return move(
       'cancel',
       live ? 'Cancelled; the agent could not be confirmed gone' : 'Cancelled',
       { ...ended(snapshot), ...unconfirmed, intent: null },
-      fence,
+      { ...fence, ...returned },
     );
   const patch: TaskPatch = {
     intent: null,
@@ -147,13 +158,14 @@ function honourIntent(snapshot: AdvanceSnapshot, intent: TaskIntent, live: boole
     notBefore: null,
     ...cost,
   };
-  if (intent === 'restart') return move('requeue', 'Restarted on the same branch', { ...patch, runReason: 'restart' });
-  return move('requeue', 'Started over on a new branch', {
-    ...patch,
-    runReason: 'initial',
-    generation: task.generation + 1,
-    branch: null,
-  });
+  if (intent === 'restart')
+    return move('requeue', 'Restarted on the same branch', { ...patch, runReason: 'restart' }, returned);
+  return move(
+    'requeue',
+    'Started over on a new branch',
+    { ...patch, runReason: 'initial', generation: task.generation + 1, branch: null },
+    { dropMessages: true },
+  );
 }
 
 function decideWaiting({ dependencies }: AdvanceSnapshot): AdvancePlan {
@@ -174,15 +186,17 @@ function judge(snapshot: AdvanceSnapshot): AdvancePlan {
   const attention: AttentionJson = { code: outcome.symptom ?? 'agent_failed', detail: outcome.detail };
   switch (outcome.kind) {
     case 'commits':
-      return task.kind === 'change' ? published(snapshot) : move('complete', 'The agent finished', ended(snapshot));
+      if (task.kind === 'change') return published(snapshot);
+      return task.hasMessages ? withMessages(snapshot) : move('complete', 'The agent finished', ended(snapshot));
     case 'no_changes':
+      if (task.hasMessages) return withMessages(snapshot);
       return task.kind === 'change'
         ? needAttention(snapshot, attention)
         : move('complete', 'The agent finished', ended(snapshot));
     case 'limit_reached':
       return needAttention(snapshot, attention);
     case 'credential_refused':
-      return move('fail', outcome.detail, { ...ended(snapshot), attention });
+      return move('fail', outcome.detail, { ...ended(snapshot), attention }, { returnMessages: true });
     case 'rate_limited': {
       // It takes no attempt, so money is what ends a run that is limited again and again.
       if (tooExpensive(snapshot)) return costLimit(snapshot);
@@ -192,15 +206,18 @@ function judge(snapshot: AdvanceSnapshot): AdvancePlan {
         'requeue',
         outcome.detail,
         { ...again(snapshot), notBefore: new Date(until), runReason: 'retry' },
-        outcome.credential === undefined
-          ? {}
-          : { pauseCredential: { credential: outcome.credential, until, reason: outcome.detail } },
+        {
+          returnMessages: true,
+          ...(outcome.credential !== undefined && {
+            pauseCredential: { credential: outcome.credential, until, reason: outcome.detail },
+          }),
+        },
       );
     }
     case 'failed':
       return symptomOf(attention.code).retryable
         ? retryOrFail(snapshot, attention)
-        : move('fail', outcome.detail, { ...ended(snapshot), attention });
+        : move('fail', outcome.detail, { ...ended(snapshot), attention }, { returnMessages: true });
     case 'lost':
     case 'stopped':
       return retryOrFail(snapshot, attention);
@@ -243,9 +260,12 @@ function decideOpened(snapshot: AdvanceSnapshot): AdvancePlan {
       snapshot,
       refusal ?? { code: 'pull_request_closed', detail: `Pull request #${pullRequest.number} was closed` },
     );
+  if (task.hasMessages && !tooExpensive(snapshot))
+    return move('sendBack', 'A message waits for the agent', { ...again(snapshot), ...FOR_MESSAGES });
   if (refusal === null) return NOTHING('the pull request is being followed');
   const exhausted = task.ciResumes >= MAX_CI_RESUMES;
-  if (refusal.code === 'ci_failed' && !exhausted && !tooExpensive(snapshot))
+  if (refusal.code === 'ci_failed' && !exhausted && tooExpensive(snapshot)) return costLimit(snapshot);
+  if (refusal.code === 'ci_failed' && !exhausted)
     return move('sendBack', `Checks failed; the agent goes back in (${task.ciResumes + 1} of ${MAX_CI_RESUMES})`, {
       runReason: 'ci_failed',
       runNote: refusal.detail,
@@ -270,21 +290,31 @@ function decideReplayed({ task, pullRequest, costUsd }: AdvanceSnapshot): Advanc
 
 function retryOrFail(snapshot: AdvanceSnapshot, attention: AttentionJson): AdvancePlan {
   const { task, now, random } = snapshot;
-  if (task.retries >= MAX_RETRIES)
-    return move('fail', `${attention.detail}; tried again ${MAX_RETRIES} times`, { ...ended(snapshot), attention });
-  if (tooExpensive(snapshot)) return costLimit(snapshot);
+  const returned = { returnMessages: true };
+  if (task.retries >= MAX_RETRIES) {
+    const cause = `${attention.detail}; tried again ${MAX_RETRIES} times`;
+    return move('fail', cause, { ...ended(snapshot), attention }, returned);
+  }
+  if (tooExpensive(snapshot)) return { ...costLimit(snapshot), ...returned };
   const retries = task.retries + 1;
-  return move('requeue', `${attention.detail}; retry ${retries} of ${MAX_RETRIES}`, {
+  const patch: TaskPatch = {
     ...again(snapshot),
     retries,
     notBefore: new Date(now + backoffMs(retries, random, RETRY_BACKOFF)),
     runReason: 'retry',
     runNote: attention.detail,
-  });
+  };
+  return move('requeue', `${attention.detail}; retry ${retries} of ${MAX_RETRIES}`, patch, returned);
+}
+
+/** People wrote while the agent was at work, and it couldn't be told then. */
+function withMessages(snapshot: AdvanceSnapshot): AdvancePlan {
+  if (tooExpensive(snapshot)) return costLimit(snapshot);
+  return move('requeue', 'A message waits for the agent', { ...again(snapshot), ...FOR_MESSAGES });
 }
 
 function tooExpensive({ costUsd, task }: AdvanceSnapshot): boolean {
-  return costUsd >= task.maxCostUsd;
+  return costLimitReached(costUsd, task.maxCostUsd);
 }
 
 function costLimit(snapshot: AdvanceSnapshot): AdvancePlan {

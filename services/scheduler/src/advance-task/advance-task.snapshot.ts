@@ -1,5 +1,5 @@
 import type { Id } from '@capstan/domain';
-import type { Database, Repository, Task } from '@capstan/database';
+import { MESSAGE_PENDING, type Database, type Repository, type Task } from '@capstan/database';
 import type { AdvanceSnapshot } from './advance-task.decide.js';
 
 export interface AdvanceWorld {
@@ -21,6 +21,7 @@ export async function readAdvance(database: Database, taskId: Id, random: number
       dependencies: AdvanceSnapshot['dependencies'] | null;
       repositoryMaxCostUsd: Repository['maxCostUsd'];
       total: string;
+      hasMessages: boolean;
     }
   >(
     `select t.*, clock_timestamp() as now, r.max_cost_usd as repository_max_cost_usd,
@@ -32,7 +33,8 @@ export async function readAdvance(database: Database, taskId: Id, random: number
             case when t.state = 'waiting' then
               (select jsonb_agg(jsonb_build_object('shortId', right(d.id::text, 8), 'state', d.state) order by d.id)
                  from task_dependency e join task d on d.id = e.depends_on_id where e.task_id = t.id) end as dependencies,
-            (select coalesce(sum(cost_usd), 0) from run u where u.task_id = t.id) as total
+            (select coalesce(sum(cost_usd), 0) from run u where u.task_id = t.id) as total,
+            exists (select from task_request m where m.task_id = t.id and ${MESSAGE_PENDING}) as has_messages
        from task t join repository r on r.id = t.repository_id where t.id = $1 and t.parked_at is null`,
     [taskId],
   );
@@ -51,6 +53,7 @@ export async function readAdvance(database: Database, taskId: Id, random: number
       generation: row.generation,
       maxCostUsd: row.limits?.maxCostUsd ?? Number(row.repositoryMaxCostUsd),
       attention: row.attention?.code ?? null,
+      hasMessages: row.hasMessages,
     },
     run: row.run,
     pullRequest: row.pullRequest,

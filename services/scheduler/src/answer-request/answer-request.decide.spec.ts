@@ -7,7 +7,8 @@ import {
   canTransition,
   type TaskState,
 } from '@capstan/domain';
-import { decideAnswer, type RequestSnapshot } from './answer-request.decide.js';
+import { decideAnswer } from './answer-request.decide.js';
+import type { RequestSnapshot } from './request-plan.js';
 
 const ask = (
   kind: RequestSnapshot['request']['kind'],
@@ -18,6 +19,8 @@ const ask = (
   request: { kind, priority: 5 },
   task: { state, intent: null, generation: 1, notBefore: null },
   runState: state === 'running' ? 'running' : state === 'provisioning' ? 'placed' : null,
+  spent: { costUsd: 0, maxCostUsd: 10 },
+  command: null,
   archived: false,
   openDependencies: [],
   pullRequest: null,

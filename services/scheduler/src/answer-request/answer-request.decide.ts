@@ -1,71 +1,7 @@
-import {
-  isEnded,
-  unreachable,
-  type RunState,
-  type TaskIntent,
-  type TaskRequestKind,
-  type TaskState,
-  type TransitionName,
-} from '@capstan/domain';
+import { isEnded, unreachable, type TaskIntent, type TaskState } from '@capstan/domain';
 import type { TaskPatch } from '@capstan/database';
-
-export interface RequestSnapshot {
-  /** Unix ms by the database's clock. */
-  readonly now: number;
-  readonly request: { readonly kind: TaskRequestKind; readonly priority: number | null };
-  readonly task: {
-    readonly state: TaskState;
-    readonly intent: TaskIntent | null;
-    readonly generation: number;
-    readonly notBefore: number | null;
-  };
-  readonly runState: RunState | null;
-  /** Its repository was removed: nothing can be published there. */
-  readonly archived: boolean;
-  /** Short ids of dependencies that have not completed, with their states. */
-  readonly openDependencies: readonly { readonly shortId: string; readonly state: TaskState }[];
-  /** The pull request of the task's generation, when it has a number at the forge. */
-  readonly pullRequest: { readonly open: boolean } | null;
-  /** For `set_dependencies`: ids from the task back to itself, or null. */
-  readonly cycle: readonly string[] | null;
-}
-
-/** Answer codes that clients may rely on. */
-export type AnswerCode =
-  | 'applied'
-  | 'stopping'
-  | 'already_stopping'
-  | 'not_in_this_state'
-  | 'no_pull_request'
-  | 'dependency_cycle'
-  | 'new_task';
-
-export interface RequestPlan {
-  readonly applied: boolean;
-  readonly code: AnswerCode;
-  readonly detail: string;
-  readonly transition?: TransitionName;
-  readonly patch?: TaskPatch;
-  /** The run's driver is told to end it. */
-  readonly stopRun?: boolean;
-  /** The open pull request is closed with a comment. */
-  readonly closePullRequest?: boolean;
-  readonly checkPullRequest?: boolean;
-  readonly replaceDependencies?: boolean;
-  /** A completed task stays as it is; a new one, linked to it, does the work again. */
-  readonly linkedTask?: boolean;
-}
-
-/** A person's fresh start: attempts and reasons are forgotten, the work isn't. */
-const FRESH: TaskPatch = {
-  retries: 0,
-  ciResumes: 0,
-  notBefore: null,
-  attention: null,
-  waiting: null,
-  endedAt: null,
-  agentUnconfirmed: false,
-};
+import { decideInterrupt, decideMessage } from './message.decide.js';
+import { FRESH, obstacle, refuse, withMoney, type RequestPlan, type RequestSnapshot } from './request-plan.js';
 
 /** What a request does to its task now. Everything refused says why, in words for the person who asked. */
 export function decideAnswer(snapshot: RequestSnapshot): RequestPlan {
@@ -87,6 +23,12 @@ export function decideAnswer(snapshot: RequestSnapshot): RequestPlan {
       return decidePriority(snapshot);
     case 'set_dependencies':
       return decideDependencies(snapshot);
+    case 'set_limits':
+      return decideLimits(snapshot);
+    case 'message':
+      return decideMessage(snapshot);
+    case 'interrupt':
+      return decideInterrupt(snapshot);
     default:
       return unreachable(request.kind);
   }
@@ -112,18 +54,6 @@ function decideCancel(snapshot: RequestSnapshot): RequestPlan {
   };
 }
 
-/** Why an ended or halted task may not be queued again now; null when it may. */
-function obstacle({ task, archived, openDependencies }: RequestSnapshot): RequestPlan | null {
-  if (archived)
-    return refuse('not_in_this_state', 'Its repository was removed; add it again, then create the task anew');
-  const [open] = openDependencies;
-  if (open === undefined || task.state === 'completed') return null;
-  return refuse(
-    'not_in_this_state',
-    `It depends on task ${open.shortId}, which is ${open.state}: complete that one first, or remove the dependency`,
-  );
-}
-
 function decideRetry(snapshot: RequestSnapshot): RequestPlan {
   const { task } = snapshot;
   switch (task.state) {
@@ -131,7 +61,8 @@ function decideRetry(snapshot: RequestSnapshot): RequestPlan {
     case 'failed':
     case 'cancelled':
       return (
-        obstacle(snapshot) ?? {
+        obstacle(snapshot) ??
+        withMoney(snapshot) ?? {
           applied: true,
           code: 'applied',
           detail: 'Queued again on the same branch',
@@ -174,11 +105,14 @@ function decideAgain(snapshot: RequestSnapshot, intent: 'restart' | 'redo'): Req
         ? { ...wish(snapshot, intent), ...close }
         : { applied: true, code: 'applied', detail, transition: 'requeue', patch, ...close };
     case 'pr_opened':
-      return { applied: true, code: 'applied', detail, transition: 'sendBack', patch, ...close };
+      return withMoney(snapshot) ?? { applied: true, code: 'applied', detail, transition: 'sendBack', patch, ...close };
     case 'needs_attention':
     case 'failed':
     case 'cancelled':
-      return obstacle(snapshot) ?? { applied: true, code: 'applied', detail, transition: 'retry', patch, ...close };
+      return (
+        obstacle(snapshot) ??
+        withMoney(snapshot) ?? { applied: true, code: 'applied', detail, transition: 'retry', patch, ...close }
+      );
     case 'completed':
       return redo
         ? (obstacle(snapshot) ?? {
@@ -208,6 +142,20 @@ function decidePriority({ task, request }: RequestSnapshot): RequestPlan {
   };
 }
 
+function decideLimits({ task, request }: RequestSnapshot): RequestPlan {
+  if (task.state === 'completed') return refuse('not_in_this_state', 'The task is completed: no run of it follows');
+  const own = Object.entries(request.limits ?? {}).map(([name, value]) => `${name} ${value}`);
+  return {
+    applied: true,
+    code: 'applied',
+    detail:
+      own.length === 0
+        ? "The repository's limits hold for the task"
+        : `Limits of its own: ${own.join(', ')}. Cost counts at once, the others from the next run on`,
+    patch: { limits: request.limits ?? null },
+  };
+}
+
 /** Those that were halted count too: a retry queues them. */
 const BEFORE_QUEUED: readonly TaskState[] = ['waiting', 'needs_attention', 'failed', 'cancelled'];
 
@@ -229,8 +177,4 @@ function wish({ task, now }: RequestSnapshot, intent: TaskIntent): RequestPlan {
     patch: { intent, intentAt: new Date(now) },
     stopRun: true,
   };
-}
-
-function refuse(code: AnswerCode, detail: string): RequestPlan {
-  return { applied: false, code, detail };
 }

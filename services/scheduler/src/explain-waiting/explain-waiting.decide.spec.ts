@@ -8,7 +8,8 @@ import {
 const NOW = Date.parse('2026-05-01T12:00:00Z');
 const repository = (over: Partial<RepositoryPressure> = {}): RepositoryPressure => ({
   id: 'r',
-  pausedWorkspace: false,
+  pausedWorkspace: null,
+  maxCostUsd: 10,
   credentialPause: null,
   credentialSecret: 'GITHUB_TOKEN',
   credentialSet: true,
@@ -25,6 +26,8 @@ const queued = (over: Partial<WaitingTask> = {}): WaitingTask => ({
   state: 'queued',
   notBefore: null,
   lastError: null,
+  costUsd: 0,
+  maxCostUsd: null,
   openDependencies: [],
   pod: null,
   known: null,
@@ -61,7 +64,10 @@ describe('why a task waits', () => {
   it.each([
     ['waiting_turn', explain(queued()), 'go first'],
     ['dependency', explain(queued({ state: 'waiting', openDependencies: ['0a1b2c3d'] })), '0a1b2c3d'],
-    ['paused', explain(queued(), { pausedWorkspace: true }), 'paused'],
+    ['paused', explain(queued(), { pausedWorkspace: { by: 'Ada', at: NOW } }), 'Paused by Ada since 12:00 UTC'],
+    ['paused', explain(making({}), { pausedWorkspace: { by: null, at: NOW } }), 'Paused since 12:00 UTC'],
+    ['money_spent', explain(queued({ costUsd: 10 })), 'The task has cost $10.00 of $10.00'],
+    ['money_spent', explain(queued({ costUsd: 2, maxCostUsd: 1.5 })), '$2.00 of $1.50'],
     ['credential_missing', explain(queued(), { credentialSet: false }), 'GITHUB_TOKEN is not set'],
     [
       'rate_limited',
@@ -86,6 +92,22 @@ describe('why a task waits', () => {
     ['pod_failed', explain(making({ state: 'error' })), 'could not be made'],
   ])('is told as %s', (code, reason, words) => {
     expect(reason).toMatchObject({ code, detail: expect.stringContaining(words) as unknown });
+  });
+
+  it('is not the money where the limit was raised, nor where nothing was spent', () => {
+    expect(explain(queued({ costUsd: 12, maxCostUsd: 20 }))).toMatchObject({ code: 'waiting_turn' });
+    expect(explain(queued({ maxCostUsd: 0 }))).toMatchObject({ code: 'waiting_turn' });
+  });
+
+  it('is no longer the pause once that is over', () => {
+    const known = { code: 'paused', detail: 'Paused by Ada since 12:00 UTC' };
+    const started = queued({
+      state: 'provisioning',
+      pod: { state: 'ready', attempts: 0, problem: null, lastError: null },
+      known,
+    });
+    expect(explain(started)).toMatchObject({ code: 'pod_provisioning' });
+    expect(explain({ ...started, known: null })).toBeUndefined();
   });
 
   it('is told again only when it changes', () => {

@@ -1,4 +1,4 @@
-import { WAITING_SYMPTOMS, type Id, type PodSymptomCode, type WaitingCode } from '@capstan/domain';
+import { WAITING_SYMPTOMS, costLimitReached, type Id, type PodSymptomCode, type WaitingCode } from '@capstan/domain';
 
 /** Why a pod could not be made, for good. */
 export interface PodProblem {
@@ -9,7 +9,9 @@ export interface PodProblem {
 /** Why the tasks of one repository could wait, as facts. */
 export interface RepositoryPressure {
   readonly id: Id;
-  readonly pausedWorkspace: boolean;
+  /** Who paused its workspace, and when (unix ms). */
+  readonly pausedWorkspace: { readonly by: string | null; readonly at: number } | null;
+  readonly maxCostUsd: number;
   readonly credentialPause: { readonly credential: string; readonly until: number; readonly reason: string } | null;
   readonly credentialSecret: string;
   readonly credentialSet: boolean;
@@ -28,6 +30,9 @@ export interface WaitingTask {
   /** Unix ms. */
   readonly notBefore: number | null;
   readonly lastError: string | null;
+  /** US dollars over all its runs, and what it may cost itself. */
+  readonly costUsd: number;
+  readonly maxCostUsd: number | null;
   readonly openDependencies: readonly string[];
   /** The pod that a provisioning task waits for. */
   readonly pod: {
@@ -70,8 +75,9 @@ type Reason = Omit<WaitingExplanation, 'taskId'>;
 
 function reasonOf(snapshot: ExplainSnapshot, task: WaitingTask): Reason | null {
   if (task.state === 'waiting') return { code: 'dependency', detail: `Waits for ${task.openDependencies.join(', ')}` };
-  if (task.state === 'provisioning') return podReason(snapshot, task);
   const repository = snapshot.repositories.get(task.repositoryId);
+  if (task.state === 'provisioning')
+    return (repository === undefined ? null : pauseReason(repository)) ?? podReason(snapshot, task);
   if (repository === undefined) return null;
   return (
     ownReason(snapshot, task, repository) ??
@@ -79,11 +85,12 @@ function reasonOf(snapshot: ExplainSnapshot, task: WaitingTask): Reason | null {
   );
 }
 
-function podReason(snapshot: ExplainSnapshot, { pod }: WaitingTask): Reason | null {
+function podReason(snapshot: ExplainSnapshot, { pod, known }: WaitingTask): Reason | null {
   if (pod === null || pod.state === 'ready') {
-    return snapshot.readyWorkers === 0
-      ? { code: 'no_ready_worker', detail: 'No agent runner is alive to start the run' }
-      : null;
+    if (snapshot.readyWorkers === 0)
+      return { code: 'no_ready_worker', detail: 'No agent runner is alive to start the run' };
+    // A pause that is over must not be told any longer.
+    return known?.code === 'paused' ? { code: 'pod_provisioning', detail: 'The agent is being started' } : null;
   }
   if (pod.state === 'error') return pod.problem ?? { code: 'pod_failed', detail: 'The pod could not be made' };
   const attempt = `attempt ${Math.min(pod.attempts + 1, snapshot.maxPodAttempts)} of ${snapshot.maxPodAttempts}`;
@@ -97,7 +104,8 @@ function podReason(snapshot: ExplainSnapshot, { pod }: WaitingTask): Reason | nu
 }
 
 function ownReason({ now }: ExplainSnapshot, task: WaitingTask, repository: RepositoryPressure): Reason | null {
-  if (repository.pausedWorkspace) return { code: 'paused', detail: 'The workspace is paused' };
+  const paused = pauseReason(repository) ?? moneyReason(task, repository);
+  if (paused !== null) return paused;
   if (!repository.credentialSet)
     return { code: 'credential_missing', detail: `The secret ${repository.credentialSecret} is not set` };
   const pause = repository.credentialPause;
@@ -112,6 +120,18 @@ function ownReason({ now }: ExplainSnapshot, task: WaitingTask, repository: Repo
       detail: `Not before ${clock(task.notBefore)}${task.lastError === null ? '' : `: ${task.lastError}`}`,
     };
   return null;
+}
+
+function pauseReason({ pausedWorkspace }: RepositoryPressure): Reason | null {
+  if (pausedWorkspace === null) return null;
+  const by = pausedWorkspace.by === null ? '' : ` by ${pausedWorkspace.by}`;
+  return { code: 'paused', detail: `Paused${by} since ${clock(pausedWorkspace.at)}` };
+}
+
+function moneyReason(task: WaitingTask, repository: RepositoryPressure): Reason | null {
+  const most = task.maxCostUsd ?? repository.maxCostUsd;
+  if (!costLimitReached(task.costUsd, most)) return null;
+  return { code: 'money_spent', detail: `The task has cost $${task.costUsd.toFixed(2)} of $${most.toFixed(2)}` };
 }
 
 function capacityReason(snapshot: ExplainSnapshot, repository: RepositoryPressure): Reason | null {

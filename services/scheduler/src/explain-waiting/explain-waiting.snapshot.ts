@@ -40,6 +40,8 @@ async function readTasks(database: Database): Promise<WaitingTask[]> {
     }
   >(
     `select t.id, t.repository_id, t.state, t.not_before, t.run_note as last_error, t.waiting,
+            (t.limits->>'maxCostUsd')::float8 as max_cost_usd,
+            (select coalesce(sum(u.cost_usd), 0)::float8 from run u where u.task_id = t.id) as cost_usd,
             case when t.state = 'waiting' then
               (select jsonb_agg(d.id order by d.id) from task_dependency e join task d on d.id = e.depends_on_id
                 where e.task_id = t.id and d.state <> 'completed') end as open_dependencies,
@@ -65,7 +67,10 @@ async function readPressure(database: Database, ids: readonly Id[]): Promise<Rea
       pause: { credential: string; until: string; reason: string } | null;
     }
   >(
-    `select r.id, w.paused_at is not null as paused_workspace, r.credential_secret, r.max_concurrent_tasks,
+    `select r.id, r.max_cost_usd::float8 as max_cost_usd, r.credential_secret,
+            case when w.paused_at is not null then jsonb_build_object('at', extract(epoch from w.paused_at) * 1000,
+              'by', (select coalesce(u.name, w.paused_by->>'id') from (select 1) one
+                       left join "user" u on u.id::text = w.paused_by->>'id')) end as paused_workspace,  r.max_concurrent_tasks,
             exists (select from secret s where s.workspace_id = r.workspace_id and s.name = r.credential_secret
                                            and (s.repository_id is null or s.repository_id = r.id)) as credential_set,
             (select jsonb_build_object('credential', c.credential, 'until', c.until, 'reason', c.reason) from credential_pause c

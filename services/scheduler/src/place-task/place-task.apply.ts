@@ -1,6 +1,7 @@
 import { DEFAULT_LIMITS, branchName, shortId, slugify, type Actor, type Id, type RunLimits } from '@capstan/domain';
 import { podProvision, runStart } from '@capstan/events';
 import {
+  MESSAGE_PENDING,
   Pod,
   Run,
   changeTask,
@@ -31,16 +32,29 @@ export async function placeTasks(database: Database, globalLimit: number): Promi
     const placements = decidePlacements(world.snapshot);
     const made = new Map<string, Id>();
     const runs: NewRow<Run>[] = [];
+    const told: Id[] = [];
     for (const placement of placements) {
       const task = world.tasks.get(placement.taskId)!;
       const repository = world.repositories.get(task.repositoryId)!;
       const podId = await podFor(tx, world, repository, placement, made);
       const run = await placeOne(tx, task, repository, placement, podId);
-      if (run !== null) runs.push(run);
+      if (run === null) continue;
+      runs.push(run);
+      if (task.hasMessages) told.push(task.id);
     }
     if (runs.length > 0) await tx.insert(Run, runs);
+    if (told.length > 0) await giveMessages(tx, told);
     return { count: runs.length, more: placements.length === world.snapshot.batch || runs.length < placements.length };
   });
+}
+
+/** What people wrote since a task's last run goes into the prompt of the new one. */
+async function giveMessages(tx: Tx, taskIds: readonly Id[]): Promise<void> {
+  await tx.query(
+    `update task_request m set given_run_id = t.current_run_id from task t
+      where t.id = any($1) and m.task_id = t.id and ${MESSAGE_PENDING}`,
+    [taskIds],
+  );
 }
 
 async function podFor(

@@ -1,5 +1,5 @@
 import type { Id } from '@capstan/domain';
-import type { Database, Repository, Task, Tx } from '@capstan/database';
+import { MESSAGE_PENDING, type Database, type Repository, type Task, type Tx } from '@capstan/database';
 import type { PlacePod, PlaceSnapshot } from './place-task.decide.js';
 
 /** Key of the advisory lock under which the only placing writer works. */
@@ -9,9 +9,12 @@ const WORKER_ALIVE_S = 10;
 /** Tasks placed in one pass. */
 const BATCH = 50;
 
+/** `hasMessages`: people wrote to it, and no run has been given that. */
+export type QueuedRow = Task & { readonly hasMessages: boolean };
+
 export interface PlaceWorld {
   readonly snapshot: PlaceSnapshot;
-  readonly tasks: ReadonlyMap<Id, Task>;
+  readonly tasks: ReadonlyMap<Id, QueuedRow>;
   readonly repositories: ReadonlyMap<Id, Repository>;
 }
 
@@ -104,17 +107,25 @@ function readRepositories(tx: Tx): Promise<RepositoryRow[]> {
   );
 }
 
-/** The head of each repository's queue, as long as the repository has room: a full one takes no place in the pass. */
-function readQueue(tx: Tx, repositories: readonly RepositoryRow[]): Promise<Task[]> {
-  return tx.query<Task>(
-    `select t.* from unnest($1::uuid[], $2::int[]) as head(repository_id, room),
+/**
+ * The head of each repository's queue, as long as the repository has room: a full one takes no place in the pass. What
+ * has cost as much as it may waits for a higher limit.
+ */
+function readQueue(tx: Tx, repositories: readonly RepositoryRow[]): Promise<QueuedRow[]> {
+  return tx.query<QueuedRow>(
+    `select t.*, exists (select from task_request m where m.task_id = t.id and ${MESSAGE_PENDING}) as has_messages
+       from unnest($1::uuid[], $2::int[], $3::numeric[]) as head(repository_id, room, most),
        lateral (select * from task where repository_id = head.repository_id and state = 'queued'
                    and (not_before is null or not_before <= clock_timestamp()) and parked_at is null
+                   and (run_count = 0 or not exists (
+                     select from run u where u.task_id = task.id
+                      having sum(u.cost_usd) > 0 and sum(u.cost_usd) >= coalesce((task.limits->>'maxCostUsd')::numeric, head.most)))
                  order by priority, created_at, id limit head.room) t
       order by t.priority, t.created_at, t.id`,
     [
       repositories.map(({ id }) => id),
       repositories.map(({ maxConcurrentTasks, active }) => Math.max(0, Math.min(BATCH, maxConcurrentTasks - active))),
+      repositories.map(({ maxCostUsd }) => maxCostUsd),
     ],
   );
 }

@@ -1,13 +1,8 @@
 import { effectMarker } from '@capstan/domain';
 import type { Database, Effect, Tx } from '@capstan/database';
-import type { EffectHandler, EffectOutcome } from '@capstan/service-kit';
+import type { EffectHandler, EffectOutcome, WriteContext } from '@capstan/service-kit';
 import type { TicketComment } from '@capstan/tickets';
 import type { TrackerAccess } from '../tracker-access.js';
-
-interface WriteContext {
-  readonly signal: AbortSignal;
-  beforeWrite(): void;
-}
 
 /** Leaves one comment on a ticket, known again by the marker at its end. */
 export class CommentTicket implements EffectHandler {
@@ -21,7 +16,7 @@ export class CommentTicket implements EffectHandler {
 
   async act(effect: Effect, { signal, beforeWrite }: WriteContext): Promise<EffectOutcome> {
     const { ticket, tracker, connection } = await this.access.ofTicket(ticketIdOf(effect));
-    beforeWrite();
+    await beforeWrite();
     const { id } = await tracker.comment(connection, ticket.key, textOf(effect), signal);
     return { kind: 'done', remoteId: id, result: {} };
   }
@@ -51,7 +46,7 @@ export class CloseTicket implements EffectHandler {
 
   async act(effect: Effect, { signal, beforeWrite }: WriteContext): Promise<EffectOutcome> {
     const { ticket, tracker, connection } = await this.access.ofTicket(ticketIdOf(effect));
-    beforeWrite();
+    await beforeWrite();
     await tracker.close(connection, ticket.key, signal);
     return { kind: 'done', remoteId: ticket.key, result: {} };
   }

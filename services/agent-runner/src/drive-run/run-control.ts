@@ -1,0 +1,124 @@
+import { TransientError, UserError, errorText, type CommandRequest, type RunLimitReached } from '@capstan/domain';
+import { cleanHiddenText, type AgentAdapter } from '@capstan/agents';
+import type { Database, Run, RunCommand, RunCommandAnswerJson } from '@capstan/database';
+import type { SupervisorClient } from '@capstan/runtimes';
+import type { RenewedRun } from '../lease-run/lease-run.apply.js';
+import { FencedError } from '../write-log/log-writer.js';
+import { openCommands, recordAnswer } from './run-control.apply.js';
+
+export interface ControlParts {
+  readonly database: Database;
+  readonly supervisor: SupervisorClient;
+  readonly agent: AgentAdapter;
+  readonly run: Run;
+  /** Repeats a call until the pod answers, or is known to be gone. */
+  readonly reach: <T>(call: () => Promise<T>) => Promise<T>;
+  readonly log: (level: 'info' | 'warn', message: string, fields?: Record<string, unknown>) => void;
+}
+
+/**
+ * What is said to a run's agent through its supervisor: the stop, a limit that was reached, and what people say. Each
+ * has an id of its own, under which the supervisor carries it out once, however often it is sent.
+ */
+export class RunControl {
+  private stopSent: Promise<void> | undefined;
+  private limitSent: Promise<void> | undefined;
+  private speaking: Promise<void> | undefined;
+
+  constructor(private readonly parts: ControlParts) {}
+
+  /** Calls `failed` when the stop didn't arrive, so that somebody asks again. */
+  stop(failed: () => void): void {
+    this.stopSent ??= this.send(
+      { id: `stop-${this.parts.run.epoch}`, command: 'stop' },
+      'agent is being stopped',
+    ).catch((error: unknown) => {
+      this.stopSent = undefined;
+      failed();
+      this.parts.log('warn', 'the agent could not be stopped yet', { error: errorText(error) });
+    });
+  }
+
+  /** What the renewal says of a run whose agent is at work, and the turns that it has told of. */
+  heed({ commanded, spent }: Pick<RenewedRun, 'commanded' | 'spent'>, turns: number | undefined): void {
+    if (spent !== null) this.limit('cost_limit', `The task has cost $${spent.costUsd} of $${spent.maxCostUsd}`);
+    this.turns(turns);
+    if (!commanded) return;
+    // What fails is said again at the next renewal.
+    this.speak().catch((error: unknown) =>
+      this.parts.log('warn', 'the agent could not be spoken to yet', { error: errorText(error) }),
+    );
+  }
+
+  /** Stops the agent for a limit: the run is then judged as having reached it, whoever judges it. */
+  private limit(limit: RunLimitReached, text: string): void {
+    this.limitSent ??= this.send({ id: limit, command: 'stop', limit, text }, `${text}: agent is being stopped`).catch(
+      (error: unknown) => {
+        this.limitSent = undefined;
+        this.parts.log('warn', 'the agent could not be stopped at its limit yet', { error: errorText(error) });
+      },
+    );
+  }
+
+  /** Says the turns that a run has taken, of so many; beyond them it is ended. */
+  turns(taken: number | undefined): void {
+    const most = this.parts.run.limits.maxTurns;
+    if (taken !== undefined && taken > most) this.limit('turn_limit', `The run took more than ${most} turns`);
+  }
+
+  /** Tells the agent what people have for it, in the order in which they said it. One round at a time. */
+  private speak(): Promise<void> {
+    this.speaking ??= this.speakAll().finally(() => (this.speaking = undefined));
+    return this.speaking;
+  }
+
+  /**
+   * Called when the agent is gone: what was said to it and not written down is asked of the supervisor's record, so that
+   * nobody says it again to the next.
+   */
+  async settle(): Promise<void> {
+    await this.speaking?.catch(() => undefined);
+    await this.speak();
+  }
+
+  private async speakAll(): Promise<void> {
+    const { database, run } = this.parts;
+    for (const command of await openCommands(database, run.id)) {
+      const answer = await this.say(command);
+      if ((await recordAnswer(database, run, command, answer)) === 'fenced') throw new FencedError(run.id);
+      this.parts.log('info', answer.accepted ? `${command.kind} given to the agent` : `${command.kind} not taken`, {
+        requestId: command.id,
+        ...answer,
+      });
+    }
+  }
+
+  private async say({ id, kind, text }: RunCommand): Promise<RunCommandAnswerJson> {
+    const { agent, run, supervisor, reach } = this.parts;
+    const steering = agent.steering(run.agent);
+    const line =
+      kind === 'message'
+        ? steering.message?.(id, cleanHiddenText(text ?? '').text)
+        : typeof steering.interrupt === 'function'
+          ? steering.interrupt(id)
+          : undefined;
+    const signal = kind === 'interrupt' && steering.interrupt === 'signal';
+    if (line === undefined && !signal) return { accepted: false, refusal: 'unsupported' };
+    try {
+      const request = { id, epoch: run.epoch, command: kind, ...(line !== undefined && { text: line }) };
+      const { accepted, refusal } = await reach(() => supervisor.command(run.id, request));
+      if (refusal === 'fenced') throw new FencedError(run.id);
+      return refusal === undefined ? { accepted } : { accepted, refusal };
+    } catch (error) {
+      if (error instanceof UserError && error.code === 'run_not_found') return { accepted: false, refusal: 'ended' };
+      throw error;
+    }
+  }
+
+  private async send(command: Omit<CommandRequest, 'epoch'>, said: string): Promise<void> {
+    const { supervisor, run, reach } = this.parts;
+    const { refusal } = await reach(() => supervisor.command(run.id, { ...command, epoch: run.epoch }));
+    if (refusal === 'fenced') throw new TransientError('a newer epoch has the run', { code: 'fenced' });
+    this.parts.log('info', said);
+  }
+}
