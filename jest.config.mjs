@@ -4,7 +4,7 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['@capstan/source', 'node', 'import', 'default'] },
   testMatch: [
     '<rootDir>/{libs,services}/*/src/**/*.spec.ts',
-    '<rootDir>/test/{support,demo,bench,model}/src/**/*.spec.ts',
+    '<rootDir>/test/{support,demo,bench,model,crash}/src/**/*.spec.ts',
   ],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
