@@ -56,7 +56,7 @@ export const AIMS = {
   'takeover.false': lower('runs taken from a living runner on starved cores', 'count', 0),
   'scale.dispatch': lower('POST → lease with the system full, to empty, p50', '×', 2),
   'scale.board.p95': lower('board of 5,000 tasks over REST, p95', 'ms', 1_000),
-  'scale.page': lower('board of 5,000 tasks in a browser, first cards', 'ms', 1_000),
+  'scale.page': lower('board of 5,000 tasks in a browser, first card, p50', 'ms', 1_000),
   'scale.memory': lower('memory of host, Postgres and NATS when full (PSS)', 'MB', null),
   'scale.processor': lower('processor of host, Postgres and NATS when full', '% of a core', null),
 } as const satisfies Record<string, Aim>;

@@ -94,7 +94,7 @@ async function writeHistory(stage: Stage, repositoryIds: readonly string[], coun
      insert into pull_request (id, workspace_id, repository_id, task_id, run_id, generation, branch, base_branch, title, number, url, state,
                                checks, reviews, next_check_at)
      select gen_random_uuid(), workspace_id, repository_id, id, run_id, 1, 'capstan/past-' || n, 'main', 'Past ' || n, 100000 + n,
-            'http://127.0.0.1/past/' || n, case when state = 'completed' then 'merged' else 'open' end, 'success', 'approved', 'infinity'
+            'http://127.0.0.1/past/' || n, case when state = 'completed' then 'merged' else 'open' end, 'green', 'approved', 'infinity'
        from fresh where state <> 'failed'`,
     [repositoryIds, count],
   );

@@ -219,7 +219,7 @@ async function watchQuiet(stage: Stage, count: number, windowMs: number): Promis
   }
   await stage.until('the pull requests to be quiet', async () => {
     const [row] = await stage.query<{ quiet: number }>(
-      `select count(*)::int as quiet from pull_request where repository_id = $1 and checks = 'success'
+      `select count(*)::int as quiet from pull_request where repository_id = $1 and checks = 'green'
           and next_check_at - last_checked_at > $2 * interval '1 s'`,
       [repository.id, QUIET_FROM_S],
     );

@@ -46,6 +46,7 @@ describe('measuredSection', () => {
         { key: 'log.one', value: 39_123.4, made: '3 rounds' },
         { key: 'start.small.p50', value: 161.27, made: 'n = 30' },
         { key: 'idle.processor', value: 1.5, made: '30 s' },
+        { key: 'reaction.p50', value: 80, made: 'held against nothing: not in the table' },
       ],
       '2026-11-21',
     );

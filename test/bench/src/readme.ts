@@ -18,10 +18,11 @@ export function replaceMeasured(text: string, section: string): string {
   return `${text.slice(0, begin + BEGIN.length)}\n\n${section.trim()}\n\n${text.slice(end)}`;
 }
 
-/** The figures as a table in Markdown, with the machine that they mean something on. `day` is ISO 8601. */
+/** The figures that are held against something, as a table in Markdown, with the machine that they mean something on. `day` is ISO 8601. */
 export function measuredSection(machine: Machine, figures: readonly Figure[], day: string): string {
   const byKey = new Map(figures.map((figure) => [figure.key, figure]));
   const rows = (Object.keys(AIMS) as FigureKey[])
+    .filter(isHeld)
     .flatMap((key) => byKey.get(key) ?? [])
     .map((figure) => row(figure, machine));
   const { cores, cpu, memoryGb, kernel, fsyncMs, versions } = machine;
@@ -32,6 +33,11 @@ export function measuredSection(machine: Machine, figures: readonly Figure[], da
     ...table([['', 'measured', 'aim', "the peer's best"], ...rows]),
     ...missedNote(figures, fsyncMs.p50),
   ].join('\n');
+}
+
+function isHeld(key: FigureKey): boolean {
+  const { aim, peer }: Aim = AIMS[key];
+  return aim !== null || peer !== null;
 }
 
 function row(figure: Figure, { fsyncMs }: Machine): string[] {

@@ -122,10 +122,16 @@ function report({ form, empty, full, filled, faults }: Measured): BenchReport {
     ],
     figures: [
       { key: 'scale.dispatch', value: full.leased.p50 / empty.leased.p50, made: `n = ${full.leased.n} each, ${made}` },
-      { key: 'scale.board.p95', value: full.board.p95, made: `n = ${reads}` },
+      { key: 'scale.board.p95', value: full.board.p95, made: `n = ${reads}, ${filled.tasks} tasks` },
       ...(full.page === null
         ? []
-        : [{ key: 'scale.page' as const, value: full.page.p50, made: `p50, n = ${full.page.n}` }]),
+        : [
+            {
+              key: 'scale.page' as const,
+              value: full.page.p50,
+              made: `p50, n = ${full.page.n}, ${filled.tasks} tasks`,
+            },
+          ]),
       { key: 'scale.memory', value: memory, made },
       { key: 'scale.processor', value: processor, made },
     ],
