@@ -3,6 +3,7 @@ import { cliConfig, launcherRefusal, type CliConfig } from './cli.config.js';
 import { explainCommand } from './client/explain.command.js';
 import { getCommand } from './client/get.command.js';
 import { logsCommand } from './client/logs.command.js';
+import { dropCommand, replayCommand } from './client/parked.command.js';
 import { cancelCommand, retryCommand } from './client/task-action.command.js';
 import { signInCommand } from './client/sign-in.command.js';
 import { traceCommand } from './client/trace.command.js';
@@ -24,6 +25,8 @@ export const COMMANDS: readonly Command[] = [
   traceCommand,
   cancelCommand,
   retryCommand,
+  replayCommand,
+  dropCommand,
   signInCommand,
   explainCommand,
 ];

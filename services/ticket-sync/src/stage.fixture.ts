@@ -62,6 +62,11 @@ export class Stage {
     this.replicas.push({ sync, loops });
   }
 
+  /** What people may ask of the first replica's parked rows. */
+  get parked(): TicketSync['parked'] {
+    return this.replicas[0]!.sync.parked;
+  }
+
   wake(): void {
     for (const { sync } of this.replicas) {
       sync.wakeImport();

@@ -2,9 +2,28 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import type { Database } from '@capstan/database';
-import { migrate, newId, type Delivery, type Outbox, type Repository } from '@capstan/database';
+import {
+  migrate,
+  newId,
+  requestOfParkedRow,
+  type Delivery,
+  type Outbox,
+  type ParkedRequest,
+  type Repository,
+} from '@capstan/database';
+import { deliveryReceived } from '@capstan/events';
 import { Vault, openHost, type Host, type RunningService } from '@capstan/service-kit';
-import { aRepository, eventually, onDatabase, testDatabase, testNats, type TestDatabase } from '@capstan/test-support';
+import {
+  SPEC,
+  aRepository,
+  eventually,
+  onDatabase,
+  park,
+  parkedIn,
+  testDatabase,
+  testNats,
+  type TestDatabase,
+} from '@capstan/test-support';
 import * as webhooks from './main.js';
 
 jest.setTimeout(60_000);
@@ -204,3 +223,43 @@ function announce(bytes: number): Promise<string> {
     socket.write(`POST /hooks/github/${repository.id} HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes}\r\n\r\n`);
   });
 }
+
+describe('a parked delivery', () => {
+  const asked = async (action: 'replay' | 'drop') => {
+    const [delivery] = await database.query<Delivery>('select * from delivery');
+    await park(database, 'delivery', delivery!.id, 'it could not be read');
+    expect(await parkedIn(database)).toEqual([{ kind: 'delivery', id: delivery!.id }]);
+    const row = { workspaceId: repository.workspaceId, kind: 'delivery' as const, rowId: delivery!.id };
+    const { id } = await database.transaction((tx) =>
+      requestOfParkedRow(tx, { ...row, action, effectKind: null, reason: null, actor: SPEC }),
+    );
+    // Through the broker: the service hears of it by itself.
+    const answer = await eventually(async () => {
+      const [request] = await database.query<ParkedRequest>('select * from parked_request where id = $1', [id]);
+      return request!.answer ?? false;
+    }, 20_000);
+    return { answer, delivery: (await database.query<Delivery>('select * from delivery'))[0]! };
+  };
+
+  it('is handed on again when it is replayed', async () => {
+    await deliver(payload(1));
+    const heard: unknown[] = [];
+    await host.broker.tail([deliveryReceived], (_event, message) => heard.push(message));
+    const { answer, delivery } = await asked('replay');
+    expect(answer).toMatchObject({ applied: true, code: 'replayed' });
+    expect(delivery).toMatchObject({ parkedAt: null, attempts: 0 });
+    await eventually(() => heard.some((message) => (message as { deliveryId: string }).deliveryId === delivery.id));
+  });
+
+  it('is marked as dropped', async () => {
+    await deliver(payload(2));
+    const { answer, delivery } = await asked('drop');
+    expect(answer).toMatchObject({ applied: true, code: 'dropped' });
+    expect(delivery).toMatchObject({
+      parkedAt: null,
+      handledAt: expect.any(Date),
+      lastError: 'Dropped by a person: the delivery had failed 8 times: it could not be read',
+    });
+    expect(await parkedIn(database)).toEqual([]);
+  });
+});

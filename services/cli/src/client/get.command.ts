@@ -3,6 +3,7 @@ import type { Command, CommandContext } from '../command.js';
 import { EXIT, UsageError, type ExitCode } from '../exit-code.js';
 import { ageOf, plain, shorten, wordsOf, type Terminal } from '../terminal.js';
 import { gatewayOf } from './gateway-client.js';
+import { getParked } from './parked.command.js';
 import { paintState, pullRequestWords, stateOption, stateWords, whyWords } from './task-words.js';
 
 /** Tasks that one answer of the API has at most. */
@@ -10,18 +11,20 @@ const MOST_TASKS = 200;
 
 export const getCommand: Command = {
   name: 'get',
-  usage: 'get tasks|pods [options]',
-  summary: 'List tasks, newest first, or pods.',
+  usage: 'get tasks|pods|parked',
+  summary: 'List tasks, newest first, or pods, or what failed too often and was parked.',
   options: {
     state: { type: 'string', value: 'STATE', help: 'tasks in this state only, e.g. running' },
     search: { type: 'string', value: 'TEXT', help: 'tasks whose title or ticket has this text' },
-    limit: { type: 'string', value: 'N', help: 'at most so many tasks; default 50, at most 200' },
+    kind: { type: 'string', value: 'KIND', help: 'parked: this kind only, e.g. effect' },
+    limit: { type: 'string', value: 'N', help: 'at most so many; default 50, at most 200' },
   },
   arity: [1, 1],
   run: get,
 };
 
-async function get({ config, terminal, args, options }: CommandContext): Promise<ExitCode> {
+async function get(context: CommandContext): Promise<ExitCode> {
+  const { config, terminal, args, options } = context;
   switch (args[0]) {
     case 'tasks':
     case 'task': {
@@ -47,8 +50,11 @@ async function get({ config, terminal, args, options }: CommandContext): Promise
       showPods(page.items, new Map(repositories.items.map(({ id, fullName }) => [id, fullName])), terminal);
       return EXIT.ok;
     }
+    case 'parked':
+      await getParked(context, limitOption(options['limit']));
+      return EXIT.ok;
     default:
-      throw new UsageError(`unsupported resource "${args[0] ?? ''}"; expected tasks or pods`);
+      throw new UsageError(`unsupported resource "${args[0] ?? ''}"; expected tasks, pods or parked`);
   }
 }
 
