@@ -1,6 +1,6 @@
 // Runs test suites one after the other and says how many tests passed, failed and were skipped:
 //
-//   node scripts/test.mjs [SUITE…]      default: unit web system
+//   node scripts/test.mjs [SUITE…]      default: unit web system crash
 //   node scripts/test.mjs --sum         only adds up what earlier calls of this run left in .cache/test-results
 //
 // A suite that ends without a result counts as one failure: a runner that dies must not look green.
@@ -46,6 +46,11 @@ const SUITES = {
     args: (file) => [...jest, '-c', 'test/e2e/jest.config.mjs', '-w', '1', '--json', `--outputFile=${file}`],
     count: jestCount,
   },
+  crash: {
+    args: () => ['test/crash/dist/main.js'],
+    env: (file) => ({ CAPSTAN_CRASH_REPORT: file }),
+    count: crashCount,
+  },
   browser: {
     args: () => ['test/e2e/browser.mjs', '--reporter=list,json'],
     env: (file) => ({ PLAYWRIGHT_JSON_OUTPUT_NAME: file }),
@@ -63,6 +68,11 @@ function jestCount({ numPassedTests, numFailedTests, numPendingTests, numTodoTes
 
 function playwrightCount({ stats }) {
   return { passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped };
+}
+
+/** A task that kept every law is a test that passed, a violation one that failed. */
+function crashCount({ tasks, violations }) {
+  return { passed: Math.max(0, tasks - violations.length), failed: violations.length, skipped: 0 };
 }
 
 function run(name) {
@@ -103,7 +113,7 @@ const counts =
     ? readdirSync(results)
         .filter((file) => file.endsWith('.json') && !file.endsWith('.report.json'))
         .map((file) => JSON.parse(readFileSync(join(results, file), 'utf8')))
-    : (wanted.length > 0 ? wanted : ['unit', 'web', 'system']).map(run);
+    : (wanted.length > 0 ? wanted : ['unit', 'web', 'system', 'crash']).map(run);
 const total = sum(counts);
 process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 process.exitCode = total.failed === 0 && total.passed + total.skipped > 0 ? 0 : 1;
