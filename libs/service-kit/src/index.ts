@@ -14,7 +14,7 @@ export { parkedRows } from './parked/parked-row.handler.js';
 export { Relay } from './relay/relay.js';
 export { coalesce } from './resync/coalesce.js';
 export { Loops } from './resync/loops.js';
-export { everyLoop, resync, type EveryOptions, type Loop, type ResyncOptions } from './resync/resync.js';
+export { everyLoop, resync, type EveryOptions, type Found, type Loop, type ResyncOptions } from './resync/resync.js';
 export { DAY_MS, keepDays } from './retention/keep-days.js';
 export { retainedTable } from './retention/retained-table.js';
 export { decideRetention, type RetentionRow } from './retention/retention.decide.js';

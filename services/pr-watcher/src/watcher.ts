@@ -4,6 +4,7 @@ import type { Loops, Metrics } from '@capstan/service-kit';
 import {
   EffectExecutor,
   type EffectHandler,
+  type Found,
   type Logger,
   type Loop,
   type ParkedVerbs,
@@ -41,8 +42,9 @@ export interface WatcherOptions {
   readonly intervalMs: number;
 }
 
-/** How often a quiet loop asks Postgres what is due. ms */
+/** How often a loop asks Postgres what is due, and how seldom while nothing is. ms */
 const TICK_MS = 1_000;
+const QUIET_MS = 4_000;
 const LIMIT = 50;
 
 /** The verbs of pr-watcher and their loops: publish, the effects, follow. */
@@ -89,7 +91,8 @@ export class Watcher {
         this.wakeFollow();
       },
     });
-    const every = (name: string, pass: () => Promise<void>) => loops.every({ name, everyMs: TICK_MS, pass });
+    const every = (name: string, pass: () => Promise<Found>) =>
+      loops.every({ name, everyMs: TICK_MS, quietMs: QUIET_MS, pass });
     this.publishLoop = every('publish', () => this.publish.begin(LIMIT));
     this.followLoop = every('follow', () => this.follow.begin(LIMIT));
     this.effectLoop = every('effects', async () => this.beginEffects());
@@ -106,12 +109,13 @@ export class Watcher {
   }
 
   /** Not awaited by the loop: a slow push must not hold up the others. */
-  private beginEffects(): void {
+  private beginEffects(): Found {
     this.effects.run().catch((error: unknown) => {
       // Without the database the other loops say so already.
       const level = error instanceof TransientError ? 'debug' : 'error';
       this.logger[level]({ err: error }, `effects could not be claimed: ${errorText(error)}`);
     });
+    return this.effects.isQuiet ? 'nothing' : undefined;
   }
 
   /** Takes nothing new and waits for what is at work. */

@@ -2,6 +2,7 @@ import type { Database } from '@capstan/database';
 import { TransientError, errorText, noFaults, type FaultPort } from '@capstan/domain';
 import {
   EffectExecutor,
+  type Found,
   type Logger,
   type Loop,
   type Loops,
@@ -28,8 +29,9 @@ export interface TicketSyncOptions {
   readonly intervalMs: number;
 }
 
-/** How often a quiet loop asks Postgres what is due. ms */
+/** How often a loop asks Postgres what is due, and how seldom while nothing is. ms */
 const TICK_MS = 1_000;
+const QUIET_MS = 4_000;
 const REPORT_MS = 5_000;
 const SECOND_LOOK_MS = 10_000;
 const LIMIT = 100;
@@ -70,8 +72,10 @@ export class TicketSync {
       report: (level, message, fields) => logger[level](fields, message),
     });
     this.reportLoop = loops.every({ name: 'report', everyMs: REPORT_MS, pass: () => report.run(LIMIT) });
-    this.importLoop = loops.every({ name: 'import', everyMs: TICK_MS, pass: () => this.importing.begin(LIMIT) });
-    this.effectLoop = loops.every({ name: 'effects', everyMs: TICK_MS, pass: async () => this.beginEffects() });
+    const every = (name: string, pass: () => Promise<Found>) =>
+      loops.every({ name, everyMs: TICK_MS, quietMs: QUIET_MS, pass });
+    this.importLoop = every('import', () => this.importing.begin(LIMIT));
+    this.effectLoop = every('effects', async () => this.beginEffects());
     const secondLook = () => lookAgain(database, comments, LIMIT);
     this.secondLookLoop = loops.every({ name: 'second look', everyMs: SECOND_LOOK_MS, pass: secondLook });
   }
@@ -94,11 +98,12 @@ export class TicketSync {
   }
 
   /** Not awaited by the loop: a slow tracker must not hold up the others. */
-  private beginEffects(): void {
+  private beginEffects(): Found {
     this.effects.run().catch((error: unknown) => {
       // Without the database the other loops say so already.
       const level = error instanceof TransientError ? 'debug' : 'error';
       this.logger[level]({ err: error }, `effects could not be claimed: ${errorText(error)}`);
     });
+    return this.effects.isQuiet ? 'nothing' : undefined;
   }
 }

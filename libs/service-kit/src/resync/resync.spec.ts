@@ -2,7 +2,7 @@ import { eventually } from '@capstan/test-support';
 import { openLogger } from '../telemetry/logger.js';
 import { coalesce } from './coalesce.js';
 import { Loops } from './loops.js';
-import { everyLoop, resync, type Loop } from './resync.js';
+import { everyLoop, resync, type Found, type Loop } from './resync.js';
 
 const lines: string[] = [];
 const logger = openLogger({ format: 'json', level: 'debug', write: (line) => lines.push(line) });
@@ -150,6 +150,30 @@ describe('resync', () => {
     const warnings = lines.filter((line) => line.includes('"warn"'));
     expect(warnings).toHaveLength(1);
     expect(lines.some((line) => line.includes('sweep works again'))).toBe(true);
+  });
+
+  it('looks less often while there is nothing, and as often as ever once it finds something or is woken', async () => {
+    let found: Found = 'nothing';
+    const at: number[] = [];
+    const pauses = () => at.slice(1).map((time, index) => time - at[index]!);
+    const loop = keep(
+      everyLoop({
+        name: 'x',
+        logger,
+        everyMs: 8,
+        quietMs: 256,
+        pass: async () => {
+          at.push(performance.now());
+          return found;
+        },
+      }),
+    );
+    await eventually(() => pauses().some((pause) => pause > 150), 5_000);
+    found = undefined;
+    await loop.wake();
+    const before = at.length;
+    await eventually(() => at.length > before + 5);
+    expect(Math.min(...pauses().slice(before))).toBeLessThan(100);
   });
 
   it('ends with its service: the present pass ends, none begins', async () => {

@@ -17,7 +17,12 @@ export interface ResyncOptions<Row> {
   readonly handle: (row: Row) => Promise<void>;
   /** Rows handled at the same time. Default 1. */
   readonly concurrency?: number;
+  /** See {@link EveryOptions.quietMs}: a pass without due rows has found nothing. */
+  readonly quietMs?: number;
 }
+
+/** What a pass came to: `nothing` lets the loop look less often, until it finds something or is woken. */
+export type Found = void | 'nothing';
 
 export interface Loop {
   /** Runs a pass now, or one more after the present one; resolves when it ended. Never rejects. */
@@ -26,8 +31,8 @@ export interface Loop {
   close(): Promise<void>;
 }
 
-/** Longest wait after passes that failed. ms */
-const MAX_BACKOFF_MS = 60_000;
+/** Longest wait after passes that failed, if the loop's own isn't longer: after an outage all is level soon. ms */
+const MAX_BACKOFF_MS = 5_000;
 
 /**
  * Calls a verb on due rows again and again, so that nothing depends on an event's arrival. Never two passes at once;
@@ -39,8 +44,10 @@ export function resync<Row>(options: ResyncOptions<Row>): Loop {
     name,
     logger,
     everyMs: options.everyMs ?? 10_000,
+    ...(options.quietMs === undefined ? {} : { quietMs: options.quietMs }),
     pass: async (stopped) => {
       const rows = [...(await due(limit))];
+      if (rows.length === 0) return 'nothing';
       const lane = async (): Promise<void> => {
         for (let row = rows.shift(); row !== undefined && !stopped(); row = rows.shift()) {
           try {
@@ -51,6 +58,7 @@ export function resync<Row>(options: ResyncOptions<Row>): Loop {
         }
       };
       await Promise.all(Array.from({ length: concurrency }, lane));
+      return undefined;
     },
   });
 }
@@ -60,24 +68,29 @@ export interface EveryOptions {
   readonly logger: Logger;
   /** Jittered by a quarter. ms */
   readonly everyMs: number;
+  /** Longest wait while passes find nothing; the wait doubles up to it. Default: `everyMs`. ms */
+  readonly quietMs?: number;
   /** `stopped` turns true when the loop is being closed. */
-  readonly pass: (stopped: () => boolean) => Promise<void>;
+  readonly pass: (stopped: () => boolean) => Promise<Found>;
 }
 
 /** Runs `pass` first at once, then each `everyMs`: never two at a time, failures logged and backed off. */
-export function everyLoop({ name, logger, everyMs, pass }: EveryOptions): Loop {
+export function everyLoop({ name, logger, everyMs, quietMs = everyMs, pass }: EveryOptions): Loop {
   let closed = false;
   let failures = 0;
+  let wait = everyMs;
   let timer: NodeJS.Timeout | undefined;
   const once = coalesce(async () => {
     if (closed) return;
     clearTimeout(timer);
     try {
-      await unrecorded(() => pass(() => closed));
+      const found = await unrecorded(() => pass(() => closed));
+      wait = found === 'nothing' ? Math.min(wait * 2, Math.max(everyMs, quietMs)) : everyMs;
       if (failures > 0) logger.info({ loop: name }, `${name} works again`);
       failures = 0;
     } catch (error) {
       failures += 1;
+      wait = everyMs;
       // The first failure is news; the following ones only say the same again.
       logger[failures === 1 ? 'warn' : 'debug']({ err: error, loop: name }, `${name} failed: ${errorText(error)}`);
     }
@@ -85,16 +98,19 @@ export function everyLoop({ name, logger, everyMs, pass }: EveryOptions): Loop {
   });
   const schedule = (): void => {
     if (closed) return;
-    const pause = everyMs * (0.75 + Math.random() / 2);
-    const wait =
+    const pause = wait * (0.75 + Math.random() / 2);
+    const next =
       failures === 0
         ? pause
         : backoffMs(failures, Math.random(), { baseMs: pause, maxMs: Math.max(MAX_BACKOFF_MS, everyMs) });
-    timer = setTimeout(() => void once(), wait);
+    timer = setTimeout(() => void once(), next);
   };
   void once();
   return {
-    wake: once,
+    wake: () => {
+      wait = everyMs / 2;
+      return once();
+    },
     close: async () => {
       closed = true;
       clearTimeout(timer);

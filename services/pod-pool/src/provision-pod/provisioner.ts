@@ -9,6 +9,8 @@ import { POD_LABELS, reconcilePod, type ProvisionPorts } from './provision-pod.a
 
 /** Sweeps while a pod is on its way; the watch is faster, this is what repairs it. ms */
 const PROVISIONING_SWEEP_MS = 2_000;
+/** While no pod is on its way. ms */
+const QUIET_MS = 8_000;
 
 /** Brings pods to what their rows want: on command, on the runtime's word, and by sweep. */
 @Injectable()
@@ -41,6 +43,7 @@ export class Provisioner implements OnApplicationBootstrap, OnModuleDestroy {
     this.loops.resync<{ id: Id }>({
       name: 'provision',
       everyMs: PROVISIONING_SWEEP_MS,
+      quietMs: QUIET_MS,
       due: (limit) =>
         this.due(
           `p.state in ('provisioning','terminating') or p.state = 'error' and p.not_before < clock_timestamp()`,

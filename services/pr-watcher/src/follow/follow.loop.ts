@@ -1,6 +1,6 @@
 import { backoffMs, errorText } from '@capstan/domain';
 import { isDatabaseOutage, type Database } from '@capstan/database';
-import type { Logger } from '@capstan/service-kit';
+import type { Found, Logger } from '@capstan/service-kit';
 import type { ForgeAccess } from '../forge-access.js';
 import { InFlight } from '../in-flight.js';
 import { applyFollow, failFollow } from './follow.apply.js';
@@ -25,11 +25,12 @@ export class Follow {
   ) {}
 
   /** Begins a look at every due pull request; they go on after this has resolved. */
-  async begin(limit: number): Promise<void> {
+  async begin(limit: number): Promise<Found> {
     const room = Math.min(limit, this.inFlight.free);
-    if (room === 0) return;
-    for (const claim of await claimDue(this.parts.database, room))
-      this.inFlight.begin(claim.id, () => this.look(claim));
+    if (room === 0) return undefined;
+    const due = await claimDue(this.parts.database, room);
+    for (const claim of due) this.inFlight.begin(claim.id, () => this.look(claim));
+    return due.length === 0 ? 'nothing' : undefined;
   }
 
   /** Resolves when nothing is at work any more. */

@@ -10,7 +10,7 @@ import {
   type SymptomCode,
 } from '@capstan/domain';
 import { isDatabaseOutage, type AttentionJson, type Database } from '@capstan/database';
-import type { Logger } from '@capstan/service-kit';
+import type { Found, Logger } from '@capstan/service-kit';
 import type { ForgeAccess } from '../forge-access.js';
 import { InFlight } from '../in-flight.js';
 import { decidePublish } from './publish.decide.js';
@@ -38,11 +38,12 @@ export class Publish {
   ) {}
 
   /** Begins work on every due run that is not at work already; it goes on after this has resolved. */
-  async begin(limit: number): Promise<void> {
+  async begin(limit: number): Promise<Found> {
     const room = Math.min(limit, this.inFlight.free);
-    if (room === 0) return;
-    for (const { id } of await duePublishes(this.parts.database, room, this.inFlight.ids))
-      this.inFlight.begin(id, () => this.publish(id));
+    if (room === 0) return undefined;
+    const due = await duePublishes(this.parts.database, room, this.inFlight.ids);
+    for (const { id } of due) this.inFlight.begin(id, () => this.publish(id));
+    return due.length === 0 ? 'nothing' : undefined;
   }
 
   /** Resolves when nothing is at work any more. */

@@ -1,6 +1,6 @@
 import { TransientError, UserError, errorAdvice } from '@capstan/domain';
 import type { Database, TicketSource } from '@capstan/database';
-import { traceparentOrNew, type Logger } from '@capstan/service-kit';
+import { traceparentOrNew, type Found, type Logger } from '@capstan/service-kit';
 import { InFlight } from '../in-flight.js';
 import type { TrackerAccess } from '../tracker-access.js';
 import { applyImport, applyPoll } from './import.apply.js';
@@ -25,11 +25,12 @@ export class Import {
   ) {}
 
   /** Begins a poll of every due source; they go on after this has resolved. */
-  async begin(limit: number): Promise<void> {
+  async begin(limit: number): Promise<Found> {
     const room = Math.min(limit, this.inFlight.free);
-    if (room === 0) return;
-    for (const source of await claimSources(this.parts.database, room))
-      this.inFlight.begin(source.id, () => this.poll(source));
+    if (room === 0) return undefined;
+    const due = await claimSources(this.parts.database, room);
+    for (const source of due) this.inFlight.begin(source.id, () => this.poll(source));
+    return due.length === 0 ? 'nothing' : undefined;
   }
 
   /** Resolves when nothing is at work any more. */
