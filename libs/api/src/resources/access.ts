@@ -9,7 +9,13 @@ const Password = z.string().min(10, 'at least 10 characters').max(200);
 export const Me = z
   .object({
     user: z.object({ id: IdSchema, email: z.string(), name: z.string() }),
-    workspace: z.object({ id: IdSchema, name: z.string(), slug: z.string(), pausedAt: Instant.nullable() }),
+    workspace: z.object({
+      id: IdSchema,
+      name: z.string(),
+      slug: z.string(),
+      pausedAt: Instant.nullable(),
+      pausedBy: z.string().nullable().meta({ description: 'Name of who paused it' }),
+    }),
     role: z.enum(ROLES),
     permissions: z.array(z.string()),
     isolation: z

@@ -174,10 +174,17 @@ export const settingsRoutes = {
     path: '/api/workspace',
     permission: 'workspace.manage',
     tag: 'workspace',
-    summary: 'Rename the workspace, or pause new runs and merges',
+    summary:
+      'Rename the workspace, or pause it: no new run, and nothing written to forge or tracker, until it is resumed',
     body: z.strictObject({ name: z.string().trim().min(1).max(100).optional(), paused: z.boolean().optional() }),
     answer: z
-      .object({ id: IdSchema, name: z.string(), slug: z.string(), pausedAt: Instant.nullable() })
+      .object({
+        id: IdSchema,
+        name: z.string(),
+        slug: z.string(),
+        pausedAt: Instant.nullable(),
+        pausedBy: z.string().nullable().meta({ description: 'Name of who paused it' }),
+      })
       .meta({ id: 'Workspace' }),
   }),
   listRepositories: route({

@@ -26,14 +26,36 @@ export const Explanation = z
   .meta({ id: 'Explanation' });
 export type Explanation = z.infer<typeof Explanation>;
 
-export const LimitsPatch = z
+const wholeNumber = (least: number, most: number, words: string) => {
+  const expected = `expected a whole number of ${words} from ${least} to ${most}`;
+  return z.int({ error: expected }).min(least, expected).max(most, expected);
+};
+const COST = 'expected US dollars from 0 to 10000';
+const limits = {
+  maxRunMinutes: wholeNumber(1, 1_440, 'minutes').meta({ description: 'Minutes that one run may last' }),
+  maxCostUsd: z
+    .number({ error: COST })
+    .min(0, COST)
+    .max(10_000, COST)
+    .meta({ description: 'US dollars that a task may cost over all its runs' }),
+  maxTurns: wholeNumber(1, 10_000, 'turns').meta({ description: 'Turns of the agent in one run' }),
+  stallMinutes: wholeNumber(1, 1_440, 'minutes').meta({
+    description: 'Minutes without a line after which a run is shown as stalled; it goes on',
+  }),
+};
+
+export const LimitsPatch = z.strictObject(limits).partial().meta({ id: 'LimitsPatch' });
+
+/** A task's own limits; null gives one back to the repository. */
+export const TaskLimitsPatch = z
   .strictObject({
-    maxRunMinutes: z.number().int().min(1).max(1440).optional(),
-    maxCostUsd: z.number().min(0).max(10_000).optional(),
-    maxTurns: z.number().int().min(1).max(10_000).optional(),
-    stallMinutes: z.number().int().min(1).max(1440).optional(),
+    maxRunMinutes: limits.maxRunMinutes.nullable(),
+    maxCostUsd: limits.maxCostUsd.nullable(),
+    maxTurns: limits.maxTurns.nullable(),
+    stallMinutes: limits.stallMinutes.nullable(),
   })
-  .meta({ id: 'LimitsPatch' });
+  .partial()
+  .meta({ id: 'TaskLimitsPatch' });
 
 export const PullRequestSummary = z
   .object({
@@ -68,6 +90,7 @@ export const Task = z
     costUsd: Money,
     agentUnconfirmed: z.boolean(),
     stalled: z.boolean(),
+    stalledSince: Instant.nullable().meta({ description: 'When the stalled run printed its last line, or began' }),
     isolation: z.enum(['isolated', 'not_isolated']).nullable(),
     createdAt: Instant,
     updatedAt: Instant,
@@ -137,7 +160,15 @@ export const Run = z
   .meta({ id: 'Run' });
 export type Run = z.infer<typeof Run>;
 
-export const TASK_ACTIONS = ['cancel', 'retry', 'force_restart', 'force_redo', 'check_now'] as const;
+export const TASK_ACTIONS = [
+  'message',
+  'interrupt',
+  'cancel',
+  'retry',
+  'force_restart',
+  'force_redo',
+  'check_now',
+] as const;
 
 export const TaskDetail = Task.extend({
   body: z.string(),
@@ -148,6 +179,7 @@ export const TaskDetail = Task.extend({
     maxTurns: z.number(),
     stallMinutes: z.number(),
   }),
+  ownLimits: LimitsPatch.meta({ description: "Those that are the task's own; the others are its repository's" }),
   dependsOn: z.array(z.object({ id: IdSchema, shortId: z.string(), title: z.string(), state: z.enum(TASK_STATES) })),
   neededBy: z.array(z.object({ id: IdSchema, shortId: z.string(), title: z.string(), state: z.enum(TASK_STATES) })),
   runs: z.array(Run),
@@ -269,6 +301,32 @@ export const taskRoutes = {
   restartTask: taskAction('force-restart', 'Stop the agent and start it anew on the same branch'),
   redoTask: taskAction('force-redo', 'Close the pull request, forget the work and start on a new branch'),
   checkTask: taskAction('check-now', 'Look at the pull request now'),
+  messageTask: route({
+    method: 'POST',
+    path: '/api/tasks/:taskId/message',
+    permission: 'task.write',
+    tag: 'tasks',
+    summary: 'Say something to the agent: at once if it listens, else with the next run, which is queued for it',
+    params: TaskParams,
+    body: z.strictObject({ text: z.string().trim().min(1).max(20_000) }),
+    answer: TaskRequest,
+    otherwise: asked,
+  }),
+  interruptTask: taskAction(
+    'interrupt',
+    'Ask the agent to end its present turn; one that can not do that is left alone',
+  ),
+  setTaskLimits: route({
+    method: 'PATCH',
+    path: '/api/tasks/:taskId/limits',
+    permission: 'task.write',
+    tag: 'tasks',
+    summary: "Change the task's own limits; cost counts at once, the others from the next run on",
+    params: TaskParams,
+    body: TaskLimitsPatch,
+    answer: TaskRequest,
+    otherwise: asked,
+  }),
   reprioritizeTask: route({
     method: 'PATCH',
     path: '/api/tasks/:taskId',

@@ -1,5 +1,5 @@
 import type { TaskDetail } from '@capstan/api';
-import { shortId, traceIdOf, type Id, type RunLimits, type TaskState } from '@capstan/domain';
+import { shortId, traceIdOf, type Id, type RunLimits, type RunState, type TaskState } from '@capstan/domain';
 import type { Tx } from '@capstan/database';
 import { runsOfTask } from '../runs/runs.reader.js';
 import { actionsOf } from './task-actions.js';
@@ -15,12 +15,13 @@ type DetailRow = TaskRow & {
   readonly stallMinutes: number;
   readonly traceparent: string | null;
   readonly backingOff: boolean;
+  readonly runState: RunState | null;
 };
 
 /** A task whole. The caller has made sure that it is there. */
 export async function readTaskDetail(tx: Tx, workspaceId: Id, id: Id): Promise<TaskDetail> {
   const [row] = await tx.query<DetailRow>(
-    `select ${TASK_COLUMNS}, t.body, t.base_branch, t.limits, t.traceparent, t.not_before is not null as backing_off,
+    `select ${TASK_COLUMNS}, t.body, t.base_branch, t.limits, t.traceparent, t.not_before is not null as backing_off, run.state as run_state,
             r.max_run_minutes, r.max_cost_usd::float as max_cost_usd, r.max_turns, r.stall_minutes
        from task t ${TASK_JOINS} where t.workspace_id = $1 and t.id = $2`,
     [workspaceId, id],
@@ -38,6 +39,7 @@ export async function readTaskDetail(tx: Tx, workspaceId: Id, id: Id): Promise<T
       maxTurns: limits?.maxTurns ?? maxTurns,
       stallMinutes: limits?.stallMinutes ?? stallMinutes,
     },
+    ownLimits: limits ?? {},
     dependsOn: await neighbours(tx, workspaceId, id, 'depends_on_id', 'task_id'),
     neededBy: await neighbours(tx, workspaceId, id, 'task_id', 'depends_on_id'),
     runs: await runsOfTask(tx, workspaceId, id),
@@ -45,6 +47,7 @@ export async function readTaskDetail(tx: Tx, workspaceId: Id, id: Id): Promise<T
       state: detail.state,
       intent: detail.intent,
       backingOff: detail.backingOff,
+      runState: detail.runState,
       pullRequest: task.pullRequest !== null && task.pullRequest.number !== null,
     }),
     traceId: traceIdOf(detail.traceparent),

@@ -39,6 +39,21 @@ export class TaskRequestsController {
     return this.requests.ask(caller, params.taskId, 'check_now', body);
   }
 
+  @Serves(routes.messageTask)
+  message({ caller, params, body }: AskOf<typeof routes.messageTask>) {
+    return this.requests.ask(caller, params.taskId, 'message', body);
+  }
+
+  @Serves(routes.interruptTask)
+  interrupt({ caller, params, body }: AskOf<typeof routes.interruptTask>) {
+    return this.requests.ask(caller, params.taskId, 'interrupt', body);
+  }
+
+  @Serves(routes.setTaskLimits)
+  setLimits({ caller, params, body }: AskOf<typeof routes.setTaskLimits>) {
+    return this.requests.ask(caller, params.taskId, 'set_limits', { limits: body });
+  }
+
   @Serves(routes.reprioritizeTask)
   reprioritize({ caller, params, body }: AskOf<typeof routes.reprioritizeTask>) {
     return this.requests.ask(caller, params.taskId, 'reprioritize', body);

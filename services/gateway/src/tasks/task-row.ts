@@ -11,6 +11,7 @@ import {
 } from '@capstan/domain';
 import type { AttentionJson, WaitingJson } from '@capstan/database';
 import { usOf } from '../http/cursor.js';
+import { PAUSED_BY } from '../access/me.reader.js';
 import { instant } from '../http/time.js';
 import { explain } from './explanation.js';
 
@@ -35,7 +36,9 @@ export interface TaskRow {
   readonly runCount: number;
   readonly costUsd: string;
   readonly agentUnconfirmed: boolean;
-  readonly stalled: boolean;
+  readonly stalledSince: Date | null;
+  /** Set while the workspace is paused and the task's work waits for that, though the task itself is at work. */
+  readonly pausedWork: { readonly at: string; readonly by: string | null } | null;
   readonly isolation: Isolation | null;
   readonly ticket: { readonly key: string; readonly url: string } | null;
   readonly pullRequest: TaskInput['pullRequest'];
@@ -56,7 +59,10 @@ export const TASK_COLUMNS = `
     where ahead.workspace_id = t.workspace_id and ahead.state = 'queued'
       and (ahead.priority, ahead.created_at, ahead.id) <= (t.priority, t.created_at, t.id)) end as position,
   t.run_count, trim_scale(t.cost_usd)::text as cost_usd, t.agent_unconfirmed,
-  coalesce(run.stalled_at is not null and run.state <> 'finished', false) as stalled, pod.isolation,
+  case when run.state <> 'finished' and run.stalled_at >= coalesce(run.last_line_at, run.stalled_at)
+    then coalesce(run.last_line_at, run.launched_at, run.stalled_at) end as stalled_since, pod.isolation,
+  case when w.paused_at is not null and t.state = 'running' and run.state = 'finished' and t.attention is null
+    then jsonb_build_object('at', w.paused_at, 'by', ${PAUSED_BY}) end as paused_work,
   case when ticket.id is not null then jsonb_build_object('key', ticket.key, 'url', ticket.url) end as ticket,
   case when pr.id is not null then jsonb_build_object('id', pr.id, 'number', pr.number, 'url', pr.url,
     'state', pr.state, 'checks', pr.checks, 'reviews', pr.reviews) end as pull_request,
@@ -65,6 +71,7 @@ export const TASK_COLUMNS = `
 /** The pull request is the latest: that of the task's highest generation. */
 export const TASK_JOINS = `
   join repository r on r.id = t.repository_id
+  join workspace w on w.id = t.workspace_id
   left join run on run.id = t.current_run_id
   left join pod on pod.id = run.pod_id
   left join ticket on ticket.id = t.ticket_id
@@ -73,7 +80,7 @@ export const TASK_JOINS = `
 const WAITING_STATES: readonly TaskState[] = ['waiting', 'queued', 'provisioning'];
 
 export function taskAnswer(row: TaskRow): TaskInput {
-  const { repositoryId, fullName, waiting } = row;
+  const { repositoryId, fullName } = row;
   return {
     id: row.id,
     shortId: shortId(row.id),
@@ -85,8 +92,7 @@ export function taskAnswer(row: TaskRow): TaskInput {
     repository: { id: repositoryId, fullName },
     agent: row.agent,
     intent: row.intent,
-    waiting:
-      waiting !== null && WAITING_STATES.includes(row.state) ? { ...explain(waiting), position: row.position } : null,
+    waiting: waitingOf(row),
     attention: explain(row.attention),
     branch: row.branch,
     ticket: row.ticket,
@@ -95,7 +101,8 @@ export function taskAnswer(row: TaskRow): TaskInput {
     runCount: row.runCount,
     costUsd: row.costUsd,
     agentUnconfirmed: row.agentUnconfirmed,
-    stalled: row.stalled,
+    stalled: row.stalledSince !== null,
+    stalledSince: instant(row.stalledSince),
     isolation: row.isolation,
     createdAt: instant(row.createdAt),
     updatedAt: instant(row.updatedAt),
@@ -103,4 +110,14 @@ export function taskAnswer(row: TaskRow): TaskInput {
     endedAt: instant(row.endedAt),
     version: row.version,
   };
+}
+
+/** The words of a placed task are the scheduler's; that its finished work is held back shows only here. */
+function waitingOf({ waiting, state, position, pausedWork }: TaskRow): TaskInput['waiting'] {
+  if (waiting !== null && WAITING_STATES.includes(state)) return { ...explain(waiting), position };
+  if (pausedWork === null) return null;
+  const by = pausedWork.by === null ? '' : ` by ${pausedWork.by}`;
+  const since = `${new Date(pausedWork.at).toISOString().slice(11, 16)} UTC`;
+  const detail = `Paused${by} since ${since}: the work is published when the workspace is resumed`;
+  return { ...explain({ code: 'paused', detail }), position: null };
 }
