@@ -6,6 +6,7 @@ import { AdvanceTaskHandler } from './advance-task/advance-task.handler.js';
 import { AdvanceTaskLoop } from './advance-task/advance-task.loop.js';
 import { Advancer } from './advance-task/advancer.js';
 import { AnswerRequestHandler } from './answer-request/answer-request.handler.js';
+import { Answerer } from './answer-request/answerer.js';
 import { ForgetLoop } from './forget/forget.loop.js';
 import { PlaceTaskHandler } from './place-task/place-task.handler.js';
 import { Placer } from './place-task/place-task.loop.js';
@@ -23,14 +24,14 @@ const parkExhausted =
 
 const parked = parkedRows(
   'scheduler',
-  [Placer, Advancer, AnswerRequestHandler],
-  (placer: Placer, advancer: Advancer, requests: AnswerRequestHandler) =>
+  [Placer, Advancer, Answerer],
+  (placer: Placer, advancer: Advancer, answerer: Answerer) =>
     parkedVerbs({
       task: async (id) => {
         await placer.wake();
         await advancer.advance(id);
       },
-      request: (id, taskId) => requests.answer(id, taskId),
+      request: (id, taskId) => answerer.answer(id, taskId),
     }),
 );
 
@@ -40,6 +41,7 @@ const parked = parkedRows(
     ...parked.providers,
     Placer,
     Advancer,
+    Answerer,
     AdvanceTaskLoop,
     WorkMetrics,
     ForgetLoop,

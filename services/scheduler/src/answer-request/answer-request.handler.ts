@@ -1,57 +1,15 @@
-import { Controller, Inject, type OnApplicationBootstrap } from '@nestjs/common';
-import type { Id } from '@capstan/domain';
+import { Controller } from '@nestjs/common';
 import { taskRequested, type PayloadOf } from '@capstan/events';
-import { Database, failRow } from '@capstan/database';
 import { Handles } from '@capstan/jetstream';
-import { LOGGER, Loops, type Logger } from '@capstan/service-kit';
-import { Advancer } from '../advance-task/advancer.js';
-import { Placer } from '../place-task/place-task.loop.js';
-import { answerRequest } from './answer-request.apply.js';
+import { Answerer } from './answerer.js';
 
-/** Answers what people ask of tasks: at once when it is asked, and by resync when the event was lost. */
+/** What wakes the answer to a request. */
 @Controller()
-export class AnswerRequestHandler implements OnApplicationBootstrap {
-  constructor(
-    private readonly database: Database,
-    private readonly loops: Loops,
-    private readonly advancer: Advancer,
-    private readonly placer: Placer,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.loops.resync<{ id: Id; taskId: Id }>({
-      name: 'answer',
-      due: (limit) =>
-        this.database.query(
-          `select id, task_id from task_request where answered_at is null and parked_at is null
-             and (not_before is null or not_before <= clock_timestamp()) and created_at < clock_timestamp() - interval '1 s'
-           order by created_at limit $1`,
-          [limit],
-        ),
-      handle: async ({ id, taskId }) => {
-        try {
-          await this.answer(id, taskId);
-        } catch (error) {
-          await failRow(this.database, 'task_request', id, error);
-          throw error;
-        }
-      },
-    });
-  }
+export class AnswerRequestHandler {
+  constructor(private readonly answerer: Answerer) {}
 
   @Handles(taskRequested)
   async requested({ requestId, taskId }: PayloadOf<typeof taskRequested>): Promise<void> {
-    await this.answer(requestId, taskId);
-  }
-
-  /** Public for a replay, which goes on at once. */
-  async answer(requestId: Id, taskId: Id): Promise<void> {
-    const result = await answerRequest(this.database, requestId);
-    if (result === 'stale') return;
-    this.logger.info({ requestId, taskId }, `request ${result}`);
-    if (result !== 'applied') return;
-    await this.placer.wake();
-    await this.advancer.advance(taskId);
+    await this.answerer.answer(requestId, taskId);
   }
 }
