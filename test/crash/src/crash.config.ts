@@ -18,7 +18,7 @@ const Environment = z.object({
   CAPSTAN_CRASH_ACTIONS: z.string().optional(),
   /** The report as JSON goes here, too. */
   CAPSTAN_CRASH_REPORT: z.string().optional(),
-  /** Program of the hosts. */
+  /** Program of the hosts; default: one that can die at fault points. */
   CAPSTAN_CRASH_HOST: z.string().optional(),
 });
 
@@ -31,6 +31,8 @@ export interface CrashConfig {
   readonly actions: readonly string[] | null;
   readonly reportFile: string | null;
   readonly hostEntry: string | null;
+  /** Null: what was built, as it is. */
+  readonly brokenBuild: string | null;
 }
 
 /** What the suite reads from the environment. @throws ZodError. */
@@ -45,5 +47,6 @@ export function crashConfig(): CrashConfig {
     actions: actions === undefined ? null : actions.filter((name) => name !== 'none' && name !== ''),
     reportFile: values.CAPSTAN_CRASH_REPORT ?? null,
     hostEntry: values.CAPSTAN_CRASH_HOST ?? null,
+    brokenBuild: null,
   };
 }

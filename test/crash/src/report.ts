@@ -5,7 +5,7 @@ const EVIDENCE_CHARACTERS = 1_500;
 
 /** The summary as people read it: what was done, what came of it, and what doesn't hold. */
 export function render(report: CrashReport): string {
-  const { seed, tasks, replicas, seconds, endStates, actions, restarts, traceLines, violations } = report;
+  const { seed, tasks, replicas, seconds, endStates, actions, restarts, faultPoints, traceLines, violations } = report;
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([name, count]) => `${name} ${count}`)
@@ -14,6 +14,7 @@ export function render(report: CrashReport): string {
     '',
     `Tasks:      ${tasks} (${list(endStates)})`,
     `Adversary:  ${list(actions) || 'did nothing'}`,
+    `Points:     ${faultPoints.fired.length} deaths at fault points; never at ${faultPoints.never.join(', ') || 'none'}`,
     `Hosts:      ${replicas} of each service, started again ${restarts} times`,
     `Trace:      ${traceLines} changes of tasks, runs and effects`,
     `Time:       ${seconds} s`,

@@ -4,9 +4,20 @@ import { ACTIONS } from './adversary/actions/index.js';
 import { Adversary, planSchedule, type Deed, type Scheduled } from './adversary/adversary.js';
 import { Random } from './adversary/random.js';
 import { audit } from './auditor/audit.js';
+import { fences } from './auditor/laws/fences.js';
+import { readRunChanges } from './auditor/read/run-changes.js';
 import { readWorld } from './auditor/read/read-world.js';
 import type { Violation } from './auditor/violation.js';
 import type { CrashConfig } from './crash.config.js';
+import { BROKEN_BUILD } from './faults/host/program.config.js';
+import {
+  faultEnvironment,
+  faultPointReport,
+  HOST_PROGRAM,
+  walkFaultPoints,
+  walkFirstPoints,
+  type FaultPointReport,
+} from './faults/walk.js';
 import { untilQuiet, untilSettled } from './settle.js';
 import { Stage } from './stage/stage.js';
 import { installTrace, writeTrace } from './stage/trace.js';
@@ -28,6 +39,7 @@ export interface CrashReport {
   readonly restarts: number;
   readonly schedule: readonly Scheduled[];
   readonly deeds: readonly Deed[];
+  readonly faultPoints: FaultPointReport;
   readonly traceLines: number;
   readonly violations: readonly Violation[];
 }
@@ -38,6 +50,8 @@ const GAP_MS = [2_000, 5_000] as const;
 /** A violation has to be seen twice, this far apart: what is on its way is none. */
 const SECOND_LOOK_MS = 6_000;
 const MAX_CONCURRENT = 12;
+/** From this size on, every fault point has to be met. */
+const ALL_POINTS_FROM_TASKS = 200;
 
 export async function runCrash(config: CrashConfig, print: (line: string) => void): Promise<CrashReport> {
   const began = performance.now();
@@ -53,7 +67,8 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
 
   const stage = await Stage.open({
     ...{ dataDir: config.dataDir, replicas: config.replicas, maxConcurrent: MAX_CONCURRENT },
-    ...(config.hostEntry === null ? {} : { hostEntry: config.hostEntry }),
+    hostEntry: config.hostEntry ?? HOST_PROGRAM,
+    env: environmentOf(config),
   });
   say(`${stage.hosts.all.length} hosts are ready: ${stage.url}`);
   const workload = new Workload(stage, planned);
@@ -64,7 +79,9 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
     await workload.setUp();
     const meddling = new AbortController();
     const looking = watch(stage, workload, say, meddling.signal);
-    await Promise.all([workload.arrive(), adversary.act()]);
+    const walking = actions.some(({ name }) => name === walkFaultPoints.name);
+    const arriving = workload.arrive();
+    await Promise.all([arriving, adversary.act(), ...(walking ? [walkFirstPoints(stage, say, arriving)] : [])]);
     await stage.mend();
     say('every task has arrived, and the adversary rests');
     await untilSettled(stage, workload);
@@ -73,6 +90,8 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
     await looking;
     say('auditing');
     const violations = await judged(stage, workload);
+    violations.push(...fences(await readRunChanges(stage.database)));
+    if (walking && config.tasks >= ALL_POINTS_FROM_TASKS) violations.push(...neverPassed(stage));
     const traceLines = await writeTrace(stage.database, join(config.dataDir, 'trace.ndjson'));
     const endStates = await countStates(stage);
     await workload.close();
@@ -84,7 +103,7 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
       actions: countOf(schedule.map(({ action }) => action)),
       restarts: stage.hosts.all.flatMap(({ events }) => events.filter(({ what }) => what === 'started').slice(1))
         .length,
-      ...{ schedule, deeds: adversary.deeds, traceLines, violations },
+      ...{ schedule, deeds: adversary.deeds, faultPoints: faultPointReport(stage), traceLines, violations },
     };
   } catch (error) {
     adversary.stop();
@@ -92,6 +111,10 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
     await stage.close();
     throw error;
   }
+}
+
+function environmentOf({ dataDir, brokenBuild }: CrashConfig): Record<string, string> {
+  return { ...faultEnvironment(dataDir), ...(brokenBuild === null ? {} : { [BROKEN_BUILD]: brokenBuild }) };
 }
 
 /** Those that are still there at a second look. */
@@ -105,6 +128,11 @@ async function judged(stage: Stage, workload: Workload): Promise<Violation[]> {
 
 function neverStopped(name: string): Violation {
   return { law: 'a service stops in order', what: `${name} had to be killed`, evidence: null };
+}
+
+function neverPassed(stage: Stage): Violation[] {
+  const law = 'a host dies at every fault point';
+  return faultPointReport(stage).never.map((point) => ({ law, what: `no host died at ${point}`, evidence: null }));
 }
 
 /** Says each ten seconds how far it is, and lets people meddle. */

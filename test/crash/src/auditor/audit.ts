@@ -5,6 +5,7 @@ import { hosts } from './laws/hosts.js';
 import { leftovers } from './laws/leftovers.js';
 import { lives } from './laws/lives.js';
 import { logs } from './laws/logs.js';
+import { looks } from './laws/looks.js';
 import { publishing } from './laws/publishing.js';
 import type { Violation } from './violation.js';
 import type { World } from './world.js';
@@ -14,6 +15,7 @@ const LAWS: readonly ((world: World) => Violation[])[] = [
   endStates,
   lives,
   publishing,
+  looks,
   comments,
   logs,
   costs,
