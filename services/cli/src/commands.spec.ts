@@ -49,6 +49,13 @@ describe('capstan', () => {
     [['logs', '4b7a23d2', '--run', 'two'], 'unsupported --run "two"; expected a number from 1'],
     [['status', '-o', 'yaml'], 'unsupported output "yaml"; expected text or json'],
     [['cancel', 'one', 'two'], 'unexpected "two"'],
+    [['message', '4b7a23d2'], 'something is missing'],
+    [['message', '4b7a23d2', ' '], 'the message is empty'],
+    [
+      ['limits', '4b7a23d2', '--max-turns', '0'],
+      'unsupported --max-turns "0"; expected a whole number of turns from 1',
+    ],
+    [['limits', 'a/b', '--max-cost-usd', 'much'], 'unsupported --max-cost-usd "much"; expected US dollars from 0'],
   ])('answers %j with 2 and says why', async (words, why) => {
     const { code, out, err } = await capstan(words);
     expect([code, out]).toEqual([2, '']);

@@ -4,7 +4,9 @@ import { explainCommand } from './client/explain.command.js';
 import { getCommand } from './client/get.command.js';
 import { logsCommand } from './client/logs.command.js';
 import { dropCommand, replayCommand } from './client/parked.command.js';
-import { cancelCommand, retryCommand } from './client/task-action.command.js';
+import { limitsCommand } from './client/limits.command.js';
+import { pauseCommand, resumeCommand } from './client/pause.command.js';
+import { cancelCommand, interruptCommand, messageCommand, retryCommand } from './client/task-action.command.js';
 import { signInCommand } from './client/sign-in.command.js';
 import { traceCommand } from './client/trace.command.js';
 import { helpOf, parseCommand, type Command } from './command.js';
@@ -23,8 +25,13 @@ export const COMMANDS: readonly Command[] = [
   getCommand,
   logsCommand,
   traceCommand,
+  messageCommand,
+  interruptCommand,
   cancelCommand,
   retryCommand,
+  limitsCommand,
+  pauseCommand,
+  resumeCommand,
   replayCommand,
   dropCommand,
   signInCommand,

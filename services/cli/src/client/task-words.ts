@@ -1,7 +1,7 @@
 import { TASK_STATES } from '@capstan/domain';
 import type { Task } from '@capstan/api';
 import { UsageError } from '../exit-code.js';
-import { plain, wordsOf, type Terminal } from '../terminal.js';
+import { clockOf, plain, wordsOf, type Terminal } from '../terminal.js';
 
 /** Eight hexadecimal digits, or a UUID. */
 const TASK_ID = /^([0-9a-f]{8}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
@@ -25,7 +25,8 @@ export function stateOption(value: string | boolean | undefined): Task['state'] 
 }
 
 /** A task's state in words, with what is being done about it. */
-export function stateWords(task: Pick<Task, 'state' | 'intent'>): string {
+export function stateWords(task: Pick<Task, 'state' | 'intent' | 'stalled'>): string {
+  if (task.intent === null && task.state === 'running' && task.stalled) return 'stalled';
   switch (task.intent) {
     case 'cancel':
       return 'cancelling';
@@ -69,9 +70,12 @@ export function pullRequestWords(task: Pick<Task, 'pullRequest'>): string {
 }
 
 /** Why a task waits, failed or needs a person, and what helps; undefined where nothing is to be said. */
-export function whyWords(task: Pick<Task, 'attention' | 'waiting'>): string | undefined {
+export function whyWords(task: Pick<Task, 'attention' | 'waiting' | 'stalledSince'>): string | undefined {
   const why = task.attention ?? task.waiting;
-  if (why === null) return undefined;
+  if (why === null) {
+    if (task.stalledSince === null) return undefined;
+    return `Stalled: no line since ${clockOf(task.stalledSince)}. The run goes on; look at the end of its log`;
+  }
   const position = task.attention === null && task.waiting !== null ? task.waiting.position : null;
   const facts = [why.title, why.detail, position === null ? '' : `position ${position} in the queue`];
   const sentence = facts

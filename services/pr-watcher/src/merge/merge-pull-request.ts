@@ -1,7 +1,7 @@
 import { Bug, TransientError, isEnded, type TaskState } from '@capstan/domain';
 import { recordTaskEvent, type Database, type Effect, type PullRequest, type Tx } from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
-import type { EffectHandler, EffectOutcome } from '@capstan/service-kit';
+import type { EffectHandler, EffectOutcome, WriteContext } from '@capstan/service-kit';
 import type { ForgeAccess } from '../forge-access.js';
 import { changedEvent } from '../follow/follow.apply.js';
 import { WATCHER } from '../publish/publish.apply.js';
@@ -34,13 +34,13 @@ export class MergePullRequest implements EffectHandler {
     return remote.headSha === shaOf(effect) ? null : stale(`its head is ${remote.headSha} by now`);
   }
 
-  async act(effect: Effect, context: { readonly signal: AbortSignal; beforeWrite(): void }): Promise<EffectOutcome> {
+  async act(effect: Effect, context: WriteContext): Promise<EffectOutcome> {
     const { row, number, unwanted } = await this.subjectOf(effect);
     const { forge, connection, repository } = await this.access.of(row.repositoryId);
     if (unwanted !== null) return stale(unwanted);
     const method = repository.mergeMethod;
     const title = method === 'squash' ? { title: `${row.title} (#${number})` } : {};
-    context.beforeWrite();
+    await context.beforeWrite();
     const result = await forge.merge(connection, number, { sha: shaOf(effect), method, ...title }, context.signal);
     switch (result.kind) {
       case 'done':

@@ -2,7 +2,7 @@ import { Bug, TransientError, UserError, type Id } from '@capstan/domain';
 import { recordTaskEvent, type Database, type Effect, type PullRequest, type Task, type Tx } from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
 import type { ForgePullRequest } from '@capstan/forges';
-import type { EffectHandler, EffectOutcome } from '@capstan/service-kit';
+import type { EffectHandler, EffectOutcome, WriteContext } from '@capstan/service-kit';
 import type { ForgeAccess } from '../forge-access.js';
 import { changedEvent } from '../follow/follow.apply.js';
 import { WATCHER, refusePublish } from '../publish/publish.apply.js';
@@ -32,7 +32,7 @@ export class OpenPullRequest implements EffectHandler {
     return ours === undefined ? null : opened(ours);
   }
 
-  async act(effect: Effect, context: { readonly signal: AbortSignal; beforeWrite(): void }): Promise<EffectOutcome> {
+  async act(effect: Effect, context: WriteContext): Promise<EffectOutcome> {
     const { row, commits, ticket } = await this.subjectOf(effect);
     const unwanted = await this.whyNot(row);
     if (unwanted !== null) throw new UserError(`Not opened: ${unwanted}`, { code: 'superseded' });
@@ -43,7 +43,7 @@ export class OpenPullRequest implements EffectHandler {
       commits,
       ticket: ticket === null ? null : { ...ticket, sameRepository },
     });
-    context.beforeWrite();
+    await context.beforeWrite();
     const request = { title: row.title, body, head: row.branch, base: row.baseBranch, draft: false };
     const result = await forge.open(connection, request, context.signal);
     if (result.kind === 'done') return opened(result.value);
