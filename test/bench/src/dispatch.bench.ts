@@ -8,7 +8,7 @@ import { spread, type Spread } from './statistics.js';
 const WARM_UP = 50;
 const SIZES = {
   full: { slow: { perSecond: 1, count: 30 }, fast: { perSecond: 100, count: 1_000 } },
-  quick: { slow: { perSecond: 1, count: 8 }, fast: { perSecond: 100, count: 300 } },
+  quick: { slow: { perSecond: 1, count: 6 }, fast: { perSecond: 100, count: 200 } },
 } as const;
 const SETTINGS = ['defaults', 'local queue'] as const;
 

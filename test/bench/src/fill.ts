@@ -4,6 +4,8 @@ import type { Stage, StageRepository } from './stage.js';
 
 /** POSTs under way at the same time while it is filled. */
 const CLIENTS = 8;
+/** Two hundred agents take their time to begin on two cores. */
+const BEGUN_WITHIN_MS = 900_000;
 
 export interface Fill {
   readonly repositories: number;
@@ -37,7 +39,7 @@ export async function fillSystem(stage: Stage, { repositories, running, queued, 
     );
   const at = (index: number): StageRepository => made[index % made.length]!;
   const working = await postAll(running, (index) => stage.post(at(index), `Running ${index}`));
-  await stage.untilRuns(working, 'running');
+  await stage.untilRuns(working, 'running', { lookMs: 500, withinMs: BEGUN_WITHIN_MS });
   await postAll(queued, (index) => stage.post(at(index), `Queued ${index}`));
   await writeHistory(
     stage,

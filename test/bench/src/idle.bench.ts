@@ -7,7 +7,7 @@ import { bareBootSeconds, bareNodeMb } from './yardsticks.js';
 
 const SIZES = {
   full: { settleMs: 10_000, windowMs: 30_000 },
-  quick: { settleMs: 5_000, windowMs: 15_000 },
+  quick: { settleMs: 3_000, windowMs: 10_000 },
 } as const;
 
 /** What the whole stack costs while nothing is to be done. */
@@ -83,16 +83,23 @@ interface Part {
 function look(stage: Stage): Part[] {
   const roots = stage.processes();
   const others = new Set(Object.values(roots));
-  return Object.entries(roots).map(([name, root]) => {
+  return Object.entries(roots).flatMap(([name, root]) => {
     const pids = familyOf(root, others);
-    const costs = pids.flatMap((pid) => costOf(pid) ?? []);
-    return {
-      name,
-      processes: costs.length,
-      rssMb: costs.reduce((sum, { rssMb }) => sum + rssMb, 0),
-      pssMb: pids.reduce((sum, pid) => sum + (pssMbOf(pid) ?? 0), 0),
-      // A process that ends within the window leaves what it used with its parent.
-      cpuSeconds: costs.reduce((sum, cost) => sum + cost.cpuSeconds + cost.endedChildrenSeconds, 0),
-    };
+    if (name !== 'host') return [partOf(name, pids)];
+    // What the host has started and still talks to: a reader for each agent.
+    const readers = partOf("the host's children", pids.slice(1));
+    return readers.processes === 0 ? [partOf(name, pids)] : [partOf(name, [root]), readers];
   });
+}
+
+function partOf(name: string, pids: readonly number[]): Part {
+  const costs = pids.flatMap((pid) => costOf(pid) ?? []);
+  return {
+    name,
+    processes: costs.length,
+    rssMb: costs.reduce((sum, { rssMb }) => sum + rssMb, 0),
+    pssMb: pids.reduce((sum, pid) => sum + (pssMbOf(pid) ?? 0), 0),
+    // A process that ends within the window leaves what it used with its parent.
+    cpuSeconds: costs.reduce((sum, cost) => sum + cost.cpuSeconds + cost.endedChildrenSeconds, 0),
+  };
 }

@@ -11,7 +11,7 @@ import { spread, type Spread } from './statistics.js';
 
 const SIZES = {
   full: { repositories: 50, running: 200, queued: 2_000, board: 5_000, dispatches: 30, reads: 20, windowMs: 30_000 },
-  quick: { repositories: 5, running: 10, queued: 200, board: 1_000, dispatches: 8, reads: 10, windowMs: 5_000 },
+  quick: { repositories: 5, running: 10, queued: 200, board: 1_000, dispatches: 5, reads: 5, windowMs: 5_000 },
 } as const;
 const WARM_UP = 10;
 /** What the dashboard asks for first. */
@@ -153,14 +153,14 @@ function costTable(
   { agentProcesses, agentsPssMb }: Filled,
 ): BenchReport['tables'][number] {
   const row = (name: string, before: PartOverTime | undefined, after: PartOverTime) => [
-    name,
+    `${name} (${after.processes})`,
     Math.round(before?.pssMb ?? 0),
     Math.round(after.pssMb),
     (before?.cpuPercent ?? 0).toFixed(1),
     after.cpuPercent.toFixed(1),
   ];
   return {
-    title: 'part',
+    title: 'part (processes when full)',
     columns: ['PSS MB, empty', 'PSS MB, full', '% of a core, empty', '% of a core, full'],
     rows: [
       ...full.map((part) =>
@@ -170,7 +170,7 @@ function costTable(
           part,
         ),
       ),
-      [`agents and supervisors (${agentProcesses} processes)`, 0, Math.round(agentsPssMb), '-', '-'],
+      [`agents and supervisors (${agentProcesses})`, 0, Math.round(agentsPssMb), '-', '-'],
     ],
   };
 }

@@ -111,20 +111,29 @@ export class Stage {
   }
 
   /** Waits until each of these tasks has a run in that state. */
-  async untilRuns(taskIds: readonly string[], state: 'running' | 'finished'): Promise<void> {
-    await this.until(`${taskIds.length} tasks to have a ${state} run`, async () => {
+  async untilRuns(
+    taskIds: readonly string[],
+    state: 'running' | 'finished',
+    waiting: { readonly lookMs?: number; readonly withinMs?: number } = {},
+  ): Promise<void> {
+    const hasAll = async (): Promise<boolean> => {
       const [row] = await this.query<{ done: number }>(
         `select count(distinct task_id)::int as done from run where task_id = any($1) and state = $2`,
         [taskIds, state],
       );
       return row!.done === taskIds.length;
-    });
+    };
+    await this.until(`${taskIds.length} tasks to have a ${state} run`, hasAll, waiting);
   }
 
-  async until(what: string, met: () => Promise<boolean>, lookMs = LOOK_MS): Promise<void> {
-    const end = performance.now() + SETTLE_WITHIN_MS;
+  async until(
+    what: string,
+    met: () => Promise<boolean>,
+    { lookMs = LOOK_MS, withinMs = SETTLE_WITHIN_MS }: { readonly lookMs?: number; readonly withinMs?: number } = {},
+  ): Promise<void> {
+    const end = performance.now() + withinMs;
     while (!(await met())) {
-      if (performance.now() > end) throw new Error(`waited ${SETTLE_WITHIN_MS / 1000} s for ${what}`);
+      if (performance.now() > end) throw new Error(`waited ${withinMs / 1000} s for ${what}`);
       await sleep(lookMs);
     }
   }

@@ -10,7 +10,7 @@ import { spread } from './statistics.js';
 
 const SIZES = {
   full: { kills: 30, agents: 4 },
-  quick: { kills: 4, agents: 3 },
+  quick: { kills: 3, agents: 3 },
 } as const;
 const TICK_SECONDS = 0.02;
 /** How often a run is looked at: figures are late by as much at most. */
@@ -162,7 +162,7 @@ async function killOne(
     }
     return open.size === 0;
   };
-  await stage.until(`${theirs.length} runs to be taken over`, attachedTo, LOOK_MS);
+  await stage.until(`${theirs.length} runs to be taken over`, attachedTo, { lookMs: LOOK_MS });
   await hosts.start();
   return taken;
 }
