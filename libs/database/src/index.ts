@@ -1,3 +1,6 @@
+export type { CopiedDatabase, CopiedTable } from './backup/copied-table.js';
+export { dumpDatabase } from './backup/dump.js';
+export { checkKnownSchema, loadDatabase } from './backup/load.js';
 export * from './database.js';
 export * from './effects.js';
 export * from './entities/index.js';

@@ -1,9 +1,10 @@
 import pg from 'pg';
 import { UserError } from '@capstan/domain';
 import { MIGRATIONS } from './migrations/index.js';
+import type { Migration } from './migrations/migration.js';
 
 /** Key of the advisory lock that lets one migration run at a time. */
-const MIGRATION_LOCK = 7_283_001;
+export const MIGRATION_LOCK = 7_283_001;
 /** Oldest server: `unique nulls not distinct` came with 15. */
 export const MIN_POSTGRES_MAJOR = 15;
 
@@ -29,17 +30,14 @@ export async function migrate(databaseUrl: string): Promise<{ readonly applied: 
     const version = await client.query<{ server_version_num: string }>('show server_version_num');
     checkServerVersion(Number(version.rows[0]!.server_version_num));
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await client.query(
-      'create table if not exists migration (name text primary key, applied_at timestamptz not null default now())',
-    );
+    await migrationTable(client);
     const known = await client.query<{ name: string }>('select name from migration');
     const done = new Set(known.rows.map(({ name }) => name));
     const applied: string[] = [];
     for (const migration of MIGRATIONS.filter(({ name }) => !done.has(name))) {
       await client.query('begin');
       try {
-        for (const statement of migration.statements()) await client.query(statement);
-        await client.query('insert into migration (name) values ($1)', [migration.name]);
+        await applyMigration(client, migration);
         await client.query('commit');
       } catch (error) {
         await client.query('rollback');
@@ -51,4 +49,17 @@ export async function migrate(databaseUrl: string): Promise<{ readonly applied: 
   } finally {
     await client.end();
   }
+}
+
+/** Where it is written which migrations a database has. */
+export async function migrationTable(client: pg.Client): Promise<void> {
+  await client.query(
+    'create table if not exists migration (name text primary key, applied_at timestamptz not null default now())',
+  );
+}
+
+/** One migration, in the caller's transaction. */
+export async function applyMigration(client: pg.Client, migration: Migration): Promise<void> {
+  for (const statement of migration.statements()) await client.query(statement);
+  await client.query('insert into migration (name) values ($1)', [migration.name]);
 }

@@ -21,6 +21,7 @@ interface Sealed {
 const KEY_VERSION = 1;
 const TAG_BYTES = 16;
 const CHECK_TEXT = 'capstan key check';
+const CHECK_BOUND = ['key check', String(KEY_VERSION)];
 
 /** Seals and opens secrets with AES-256-GCM. Values never leave the process that asked for them. */
 export class Vault {
@@ -31,19 +32,12 @@ export class Vault {
     private readonly database: Database,
     encryptionKey: string,
   ) {
-    const raw = Buffer.from(encryptionKey, 'base64');
-    if (raw.length !== 32)
-      throw new UserError('CAPSTAN_ENCRYPTION_KEY must be 32 bytes in base64', {
-        code: 'encryption_key_invalid',
-        field: 'CAPSTAN_ENCRYPTION_KEY',
-      });
-    this.key = Buffer.from(hkdfSync('sha256', raw, Buffer.alloc(0), `capstan secrets v${KEY_VERSION}`, 32));
+    this.key = sealingKey(encryptionKey);
   }
 
   /** Refuses to go on with a key other than the one that the stored secrets were sealed with. */
   async checkKey(): Promise<void> {
-    const bound = ['key check', String(KEY_VERSION)];
-    const fresh = this.seal(CHECK_TEXT, bound);
+    const fresh = this.seal(CHECK_TEXT, CHECK_BOUND);
     await this.database.query(
       'insert into key_check (version, nonce, ciphertext) values ($1, $2, $3) on conflict (version) do nothing',
       [KEY_VERSION, fresh.nonce, fresh.ciphertext],
@@ -51,15 +45,11 @@ export class Vault {
     const [row] = await this.database.query<Sealed>('select nonce, ciphertext from key_check where version = $1', [
       KEY_VERSION,
     ]);
-    try {
-      this.open({ ...row!, keyVersion: KEY_VERSION }, bound);
-    } catch (error) {
-      throw new UserError('CAPSTAN_ENCRYPTION_KEY is not the key that the stored secrets were sealed with', {
-        code: 'encryption_key_changed',
-        field: 'CAPSTAN_ENCRYPTION_KEY',
-        cause: error,
-      });
-    }
+    if (opensCheck(this.key, row!)) return;
+    throw new UserError('CAPSTAN_ENCRYPTION_KEY is not the key that the stored secrets were sealed with', {
+      code: 'encryption_key_changed',
+      field: 'CAPSTAN_ENCRYPTION_KEY',
+    });
   }
 
   /** Sets a secret; the former value is overwritten. */
@@ -89,7 +79,11 @@ export class Vault {
     );
     const row = rows[0];
     if (row === undefined) return null;
-    return this.open(row, boundTo({ workspaceId: row.workspaceId, repositoryId: row.repositoryId, name: row.name }));
+    return openSealed(
+      this.key,
+      row,
+      boundTo({ workspaceId: row.workspaceId, repositoryId: row.repositoryId, name: row.name }),
+    );
   }
 
   /** Like {@link get}, but throws UserError `credential_missing` that names the secret and where to set it. */
@@ -109,15 +103,39 @@ export class Vault {
     const ciphertext = Buffer.concat([cipher.update(value, 'utf8'), cipher.final(), cipher.getAuthTag()]);
     return { keyVersion: KEY_VERSION, nonce, ciphertext };
   }
+}
 
-  private open(sealed: Sealed, bound: readonly string[]): string {
-    if (sealed.keyVersion !== KEY_VERSION) throw new Bug(`a secret is sealed with key version ${sealed.keyVersion}`);
-    const body = sealed.ciphertext.subarray(0, -TAG_BYTES);
-    const decipher = createDecipheriv('aes-256-gcm', this.key, sealed.nonce)
-      .setAAD(Buffer.from(JSON.stringify(bound)))
-      .setAuthTag(sealed.ciphertext.subarray(-TAG_BYTES));
-    return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8');
+/** Whether a key is the one that a database's secrets were sealed with, by its row of `key_check`. */
+export function fitsKeyCheck(encryptionKey: string, check: Pick<Sealed, 'nonce' | 'ciphertext'>): boolean {
+  return opensCheck(sealingKey(encryptionKey), check);
+}
+
+function sealingKey(encryptionKey: string): Buffer {
+  const raw = Buffer.from(encryptionKey, 'base64');
+  if (raw.length !== 32)
+    throw new UserError('CAPSTAN_ENCRYPTION_KEY must be 32 bytes in base64', {
+      code: 'encryption_key_invalid',
+      field: 'CAPSTAN_ENCRYPTION_KEY',
+    });
+  return Buffer.from(hkdfSync('sha256', raw, Buffer.alloc(0), `capstan secrets v${KEY_VERSION}`, 32));
+}
+
+function opensCheck(key: Buffer, check: Pick<Sealed, 'nonce' | 'ciphertext'>): boolean {
+  try {
+    openSealed(key, { ...check, keyVersion: KEY_VERSION }, CHECK_BOUND);
+    return true;
+  } catch {
+    return false; // sealed with another key: the tag doesn't fit
   }
+}
+
+function openSealed(key: Buffer, sealed: Sealed, bound: readonly string[]): string {
+  if (sealed.keyVersion !== KEY_VERSION) throw new Bug(`a secret is sealed with key version ${sealed.keyVersion}`);
+  const body = sealed.ciphertext.subarray(0, -TAG_BYTES);
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.nonce)
+    .setAAD(Buffer.from(JSON.stringify(bound)))
+    .setAuthTag(sealed.ciphertext.subarray(-TAG_BYTES));
+  return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8');
 }
 
 function boundTo({ workspaceId, repositoryId, name }: SecretOwner): readonly string[] {

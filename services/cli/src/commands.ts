@@ -1,4 +1,6 @@
 import { errorText } from '@capstan/domain';
+import { backupCommand } from './backup/backup.command.js';
+import { restoreCommand } from './backup/restore.command.js';
 import { cliConfig, launcherRefusal, type CliConfig } from './cli.config.js';
 import { explainCommand } from './client/explain.command.js';
 import { getCommand } from './client/get.command.js';
@@ -22,6 +24,8 @@ export const COMMANDS: readonly Command[] = [
   downCommand,
   statusCommand,
   migrateCommand,
+  backupCommand,
+  restoreCommand,
   getCommand,
   logsCommand,
   traceCommand,

@@ -302,6 +302,27 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
     'is refused from pages of other sites and under foreign names',
     'host_not_allowed origin_not_allowed',
   ],
+  [
+    'services/cli/src/backup/backup.medium.spec.ts',
+    'holds none, and a restore wants the right one',
+    'backup_keys_missing backup_key_wrong',
+  ],
+  [
+    'services/cli/src/backup/backup.medium.spec.ts',
+    'a backup over a file, and one of nothing',
+    'backup_exists nothing_to_back_up',
+  ],
+  [
+    'services/cli/src/backup/backup.medium.spec.ts',
+    'a restore over a data directory, and of a file that is not there',
+    'restore_not_empty backup_not_found',
+  ],
+  [
+    'services/cli/src/backup/backup.medium.spec.ts',
+    'an archive of a newer form, or with a newer schema',
+    'backup_newer',
+  ],
+  ['services/cli/src/backup/backup.medium.spec.ts', 'an archive that %s', 'backup_damaged'],
 ];
 
 const codesOf = (codes: string): readonly string[] => codes.split(/\s+/);

@@ -1,4 +1,5 @@
 import { ACCESS_SYMPTOMS } from './access.js';
+import { BACKUP_SYMPTOMS } from './backup.js';
 import { BOOT_SYMPTOMS } from './boot.js';
 import { symptom, type Symptom } from './entry.js';
 import { HEALTH_SYMPTOMS } from './health.js';
@@ -20,6 +21,7 @@ export const SYMPTOM_AREAS = {
   server: { title: 'Postgres and NATS', symptoms: SERVER_SYMPTOMS },
   health: { title: 'Health', symptoms: HEALTH_SYMPTOMS },
   access: { title: 'Signing in', symptoms: ACCESS_SYMPTOMS },
+  backup: { title: 'Backup and restore', symptoms: BACKUP_SYMPTOMS },
 } as const satisfies Readonly<
   Record<string, { readonly title: string; readonly symptoms: Readonly<Record<string, Symptom>> }>
 >;
@@ -36,6 +38,7 @@ export const SYMPTOMS = Object.freeze({
   ...SERVER_SYMPTOMS,
   ...HEALTH_SYMPTOMS,
   ...ACCESS_SYMPTOMS,
+  ...BACKUP_SYMPTOMS,
 });
 export type SymptomCode = keyof typeof SYMPTOMS;
 

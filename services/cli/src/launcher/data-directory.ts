@@ -95,21 +95,29 @@ export class DataDirectory {
 
   /** The secrets; made when there are none. */
   secrets(): Secrets {
+    const known = this.storedSecrets();
+    if (known !== undefined) return known;
+    const fresh = freshSecrets();
+    this.writeSecrets(fresh);
+    return fresh;
+  }
+
+  /** The secrets, if there are any. @throws UserError `secrets_damaged` */
+  storedSecrets(): Secrets | undefined {
     const file = this.file('secrets.json');
     const known = readJson(file, SecretsSchema);
-    if (known !== undefined) return known;
-    if (existsSync(file)) {
-      throw new UserError(`${file} is damaged`, {
-        code: 'secrets_damaged',
-      });
-    }
-    const fresh: Secrets = {
-      encryptionKey: randomBytes(32).toString('base64'),
-      setUpToken: randomBytes(24).toString('base64url'),
-      cliToken: `capstan_${randomBytes(24).toString('base64url')}`,
-    };
-    writePrivateFile(file, JSON.stringify(fresh));
-    return fresh;
+    if (known !== undefined || !existsSync(file)) return known;
+    throw new UserError(`${file} is damaged`, { code: 'secrets_damaged' });
+  }
+
+  writeSecrets(secrets: Secrets): void {
+    writePrivateFile(this.file('secrets.json'), JSON.stringify(secrets));
+  }
+
+  /** @throws UserError `already_running` while a launcher has the directory. */
+  refuseRunning(): void {
+    const state = this.launcherState();
+    if (state !== undefined && isAlive(state.launcher)) throw this.alreadyRunning(state);
   }
 
   /** How the `capstan` command reaches the gateway. */
@@ -133,10 +141,27 @@ export class DataDirectory {
   }
 }
 
+/** Random secrets, sealed with a given key where there is one. */
+export function freshSecrets(encryptionKey = randomBytes(32).toString('base64')): Secrets {
+  return {
+    encryptionKey,
+    setUpToken: randomBytes(24).toString('base64url'),
+    cliToken: `capstan_${randomBytes(24).toString('base64url')}`,
+  };
+}
+
+/** The content of a secrets.json; undefined for any other text. */
+export function parseSecrets(text: string): Secrets | undefined {
+  return parseAs(text, SecretsSchema);
+}
+
 function readJson<Value>(file: string, schema: z.ZodType<Value>): Value | undefined {
-  if (!existsSync(file)) return undefined;
+  return existsSync(file) ? parseAs(readFileSync(file, 'utf8'), schema) : undefined;
+}
+
+function parseAs<Value>(text: string, schema: z.ZodType<Value>): Value | undefined {
   try {
-    const parsed = schema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+    const parsed = schema.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : undefined;
   } catch {
     return undefined; // torn or damaged: the caller decides

@@ -61,6 +61,19 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   return { url: urlOf(port, passwords.password), process: started, started: 'fresh' };
 }
 
+/** Whether a data directory has a database. */
+export function hasCluster(dataDir: string): boolean {
+  return existsSync(join(placeOf(dataDir).cluster, 'PG_VERSION'));
+}
+
+/** Where the Postgres of a data directory answers, for Capstan's own role; undefined while none runs. Holds a password. */
+export function runningPostgresUrl(dataDir: string): string | undefined {
+  const place = placeOf(dataDir);
+  const state = readServerState(place.stateFile).postgres;
+  const port = findRunning(place) === undefined ? undefined : portOf(place);
+  return state === undefined || port === undefined ? undefined : urlOf(port, state.password);
+}
+
 /** Ends Postgres by a fast shutdown: open transactions are rolled back, everything committed is on disk. */
 export async function stopPostgres(dataDir: string): Promise<void> {
   const place = placeOf(dataDir);
@@ -120,7 +133,13 @@ async function startFresh(place: Place, options: PostgresOptions): Promise<{ pro
   for (let attempt = 1; ; attempt += 1) {
     removeStaleLock(place);
     const port = await freePort(attempt === 1 ? state.port : undefined);
-    const command = [...as.prefix, binaries.postgres, '-D', place.cluster, ...settings(port, options.fsync, binaries.major)];
+    const command = [
+      ...as.prefix,
+      binaries.postgres,
+      '-D',
+      place.cluster,
+      ...settings(port, options.fsync, binaries.major),
+    ];
     const started = await spawnDetached(command, {
       logFile: place.logFile,
       cwd: place.cluster,
