@@ -41,7 +41,10 @@ export const taskAnswered = defineEvent({
   key: 'requestId',
 });
 
-/** Command: a placed run's pod is ready; a runner may lease it. Acknowledged once the lease is committed. */
+/**
+ * Command: a placed run's pod is ready, or its runner let go of it; a runner may lease it. Acknowledged once the lease
+ * is committed.
+ */
 export const runStart = defineEvent({
   name: 'run.start',
   schema: z.object({ ...task, runId: id }),

@@ -59,7 +59,7 @@ afterAll(async () => {
   await database.close();
   await server.close();
   rmSync(directory, { recursive: true, force: true });
-});
+}, 30_000);
 beforeEach(() => database.query('truncate workspace, worker, outbox cascade'));
 
 const lease = (owner: string, over: { limit?: number; runId?: string; takeOver?: boolean } = {}) =>
@@ -249,7 +249,14 @@ describe('a log', () => {
     });
     const [leased] = await lease('a');
     const signal = new AbortController().signal;
-    const writer = new LogWriter({ database, broker, agent: agent('command'), run: leased!, signal });
+    const writer = new LogWriter({
+      database,
+      broker,
+      agent: agent('command'),
+      run: leased!,
+      signal,
+      faults: noFaults,
+    });
     const at = new Date().toISOString();
     const text = 'x'.repeat(1_000_000);
     await writer.take(Array.from({ length: 10 }, (_, index) => ({ n: index + 1, at, kind: 'stdout' as const, text })));

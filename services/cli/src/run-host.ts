@@ -5,8 +5,8 @@ import { hostProcessConfig } from './host.config.js';
 import { HOST_REFUSED, type HostMessage } from './launcher/host-messages.js';
 import { loadService } from './load-service.js';
 
-/** In which all services together have to stop; what hangs is left to leases and resyncs. */
-const STOP_WITHIN_MS = 25_000;
+/** On top of the services' grace: to close connections, and then the process ends whatever still runs. */
+const LAST_MOMENTS_MS = 8_000;
 
 function tell(message: HostMessage): Promise<void> {
   return new Promise((resolve) => {
@@ -30,12 +30,6 @@ export async function runHost(options: RunHostOptions = {}): Promise<never> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
   process.on('message', () => stop.abort());
   process.on('disconnect', () => stop.abort());
-  stop.signal.addEventListener('abort', () => {
-    setTimeout(() => {
-      process.stderr.write(`the services didn't stop within ${STOP_WITHIN_MS / 1000} s\n`);
-      process.exit(1);
-    }, STOP_WITHIN_MS).unref();
-  });
   try {
     await serve(stop.signal, options);
     process.exitCode = 0;
@@ -51,6 +45,7 @@ async function serve(signal: AbortSignal, { faults }: RunHostOptions): Promise<v
   const { services, env } = hostProcessConfig();
   const mains = await Promise.all(services.map(loadService));
   const host: Host = await openHost({ env, services: mains, signal, ...(faults && { faults }) });
+  signal.addEventListener('abort', () => endLater(host), { once: true });
   try {
     for (const main of mains) {
       signal.throwIfAborted();
@@ -63,6 +58,16 @@ async function serve(signal: AbortSignal, { faults }: RunHostOptions): Promise<v
     // In reverse order of the start: intake (gateway, webhooks, ticket-sync) first.
     await host.close();
   }
+}
+
+/** The services name what of theirs doesn't end; should even that hang, the process ends all the same. */
+function endLater({ config, logger, services }: Host): void {
+  const withinMs = config.CAPSTAN_STOP_GRACE_MS + LAST_MOMENTS_MS;
+  setTimeout(() => {
+    const names = services.map(({ name }) => name).join(', ');
+    logger.fatal({ withinMs }, `the process ends now: ${names} didn't within ${withinMs / 1000} s`);
+    process.exit(1);
+  }, withinMs).unref();
 }
 
 async function refuse(error: unknown): Promise<void> {

@@ -16,6 +16,7 @@ import { SpanNameInterceptor } from '../http-errors/span-name.interceptor.js';
 import { Loops } from '../resync/loops.js';
 import type { Logger } from '../telemetry/logger.js';
 import { inSpan } from '../telemetry/tracing.js';
+import { Grace } from './grace.js';
 import { NestLog } from './nest-log.js';
 import {
   BROKER,
@@ -66,13 +67,16 @@ export interface RunningService {
   /** For specs and the launcher: a provider of the service. */
   get<T>(token: InjectionToken<T>): T;
   /**
-   * Stops intake, then lets what is in hand finish within `graceMs`, then runs the module's shutdown hooks.
-   * A second call waits for the first.
+   * Stops intake, lets what is in hand finish and runs the module's shutdown hooks, all within `graceMs`; what didn't
+   * end is named in the log, and left to leases and resyncs. A second call waits for the first.
    */
   close(graceMs: number): Promise<void>;
   /** The process's checks: those of the host and of its services. */
   health(): Promise<HealthReport>;
 }
+
+/** What a service's own hooks get even when its messages and loops took all the time: leases are given back there. ms */
+const LAST_MOMENT_MS = 1_000;
 
 /** What a request that is under way gets at the end. ms */
 const REQUEST_GRACE_MS = 2_000;
@@ -241,12 +245,15 @@ function running(
     health: () => host.health.report(),
     close: (graceMs) =>
       (closing ??= (async () => {
-        await Promise.all([server.drain(graceMs), within(loops.close(), graceMs)]);
+        const grace = new Grace(graceMs);
+        await Promise.all([grace.wait('messages in hand', server.drain(graceMs)), grace.wait('loops', loops.close())]);
         // Requests under way get a moment; a browser that holds on to its connection doesn't hold the service.
         const cut = setTimeout(() => cutConnections(app), Math.min(graceMs, REQUEST_GRACE_MS));
-        await within(app.close(), Math.max(1_000, graceMs));
+        await grace.wait('its own work', app.close(), LAST_MOMENT_MS);
         clearTimeout(cut);
-        logger.info(`${name} is down`);
+        const late = grace.late.map((part) => (part === 'loops' ? `loops (${loops.atWork.join(', ')})` : part));
+        if (late.length === 0) logger.info(`${name} is down`);
+        else logger.warn({ late }, `${name} did not end in time: ${late.join(', ')}; others take it over`);
       })()),
   };
 }
@@ -254,10 +261,4 @@ function running(
 function cutConnections(app: INestApplication): void {
   const server = app.getHttpServer() as { closeAllConnections?: () => void } | undefined;
   server?.closeAllConnections?.();
-}
-
-async function within(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
 }

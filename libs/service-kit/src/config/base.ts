@@ -37,6 +37,9 @@ export const baseConfig = z.object({
   CAPSTAN_DATABASE_TIMEOUT_MS: integer({ min: 1_000, max: 600_000 })
     .default(10_000)
     .meta({ description: 'How long a statement may take before Postgres counts as out of reach' }),
+  CAPSTAN_STOP_GRACE_MS: integer({ min: 1_000, max: 3_600_000 })
+    .default(15_000)
+    .meta({ description: 'Time that the services have to end in after SIGTERM; what takes longer is left to others' }),
   CAPSTAN_NATS_URL: z
     .string()
     .regex(/^(nats|tls):\/\/\S+$/, 'expected nats://user:password@host:port')

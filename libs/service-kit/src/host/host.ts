@@ -3,6 +3,7 @@ import { isSymptomCode, noFaults, type FaultPort } from '@capstan/domain';
 import { connectBroker, type Broker } from '@capstan/jetstream';
 import type { z } from 'zod';
 import type { RunningService } from '../boot/start-service.js';
+import { Grace } from '../boot/grace.js';
 import { baseConfig, type BaseConfig } from '../config/base.js';
 import { assertConfigs, loadConfig, type Environment } from '../config/config.js';
 import { Health, type CheckFault } from '../health/health.js';
@@ -14,6 +15,9 @@ import { Metrics } from '../telemetry/metrics.js';
 import { measureProcess } from '../telemetry/process-metrics.js';
 import { openDatabase, requireSchema } from './open-database.js';
 import { waitFor } from './wait-for.js';
+
+/** What each connection of the process gets to close in order. ms */
+const CLOSE_WITHIN_MS = 3_000;
 
 /** What a service's `main.ts` exports. Its module namespace is passed to {@link Host.start} as it is. */
 export interface ServiceMain {
@@ -51,7 +55,10 @@ export interface Host {
   readonly services: readonly RunningService[];
   /** Starts one more service. What it throws has left nothing of it behind. */
   start(main: ServiceMain): Promise<RunningService>;
-  /** Closes the services in reverse order, then relay, NATS, Postgres and telemetry. A second call waits for the first. */
+  /**
+   * Readiness fails at once; then intake is closed, the other services all together, relay, NATS, Postgres, telemetry.
+   * The services share `graceMs` (default: CAPSTAN_STOP_GRACE_MS). A second call waits for the first.
+   */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -66,7 +73,9 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const config = loadConfig(baseConfig, env);
   const closers: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    // An outage of NATS or Postgres doesn't keep a process from ending.
+    for (const close of closers.splice(0).reverse())
+      await new Grace(CLOSE_WITHIN_MS).wait('a connection', Promise.resolve(close()));
   };
   const logger = openLogger({
     format: config.CAPSTAN_LOG_FORMAT,
@@ -206,14 +215,19 @@ function hostOf(parts: Omit<Host, 'services' | 'start' | 'close'>, closeAll: () 
       parts.health.add(`service:${main.name}`, () => null);
       return service;
     },
-    close: (graceMs = 10_000) =>
+    close: (graceMs = parts.config.CAPSTAN_STOP_GRACE_MS) =>
       (closing ??= (async () => {
+        // First of all: whoever asks for readiness sends no more requests here.
         parts.health.add('stop', () => ({ code: 'stopping', reason: 'it is being stopped' }));
-        for (const service of [...services].reverse()) {
-          await service.close(graceMs).catch((error: unknown) => {
+        const grace = new Grace(graceMs);
+        const close = (service: RunningService): Promise<void> =>
+          service.close(grace.leftMs).catch((error: unknown) => {
             parts.logger.error({ err: error, service: service.name }, 'a service did not stop in order');
           });
-        }
+        const backwards = [...services].reverse();
+        // What lets things in, before those who work on them.
+        for (const intake of backwards.filter(({ url }) => url !== undefined)) await close(intake);
+        await Promise.all(backwards.filter(({ url }) => url === undefined).map(close));
         await closeAll();
       })()),
   };

@@ -1,5 +1,5 @@
 import { LEASE_MS, type Id } from '@capstan/domain';
-import { runChanged } from '@capstan/events';
+import { runChanged, runStart } from '@capstan/events';
 import { MAX_ROW_ATTEMPTS, rowError, tellParked, type Database, type Run } from '@capstan/database';
 
 /** What the renewal says of a run that this runner still holds. */
@@ -18,7 +18,7 @@ export interface RenewedRun {
 
 /**
  * Leases runs that wait for a runner: placed ones whose pod is ready (or will never be, so that somebody ends them),
- * and, when `takeOver`, leased or running ones whose lease ran out. Of a paused workspace none is begun. Each lease
+ * and leased or running ones whose lease ran out: when `takeOver` all of those, else such as nobody owns any more. Of a paused workspace none is begun. Each lease
  * raises the epoch, so nothing that a former owner still writes is taken. Concurrent runners never get the same run.
  */
 export async function leaseRuns(
@@ -37,7 +37,7 @@ export async function leaseRuns(
                         and (r.not_before is null or r.not_before <= clock_timestamp())
                         and (r.state = 'placed' and (w.paused_at is null and (p.state <> 'provisioning' or p.deleted_at is not null)
                                                      or t.intent is not null or t.current_run_id is distinct from r.id)
-                          or $5 and r.state in ('leased','running') and (r.lease_expires_at is null or r.lease_expires_at < clock_timestamp()))
+                          or ($5 or r.owner is null) and r.state in ('leased','running') and (r.lease_expires_at is null or r.lease_expires_at < clock_timestamp()))
                       order by r.placed_at limit $4 for update of r skip locked)
         returning *`,
       [owner, LEASE_MS, runId ?? null, limit, takeOver],
@@ -121,12 +121,17 @@ export async function failRun(
   });
 }
 
-/** Lets go of every run, so that another runner may take over at once. */
-export async function releaseLeases(database: Database, owner: string): Promise<void> {
-  await database.query(
-    `update run set lease_expires_at = clock_timestamp(), owner = null where owner = $1 and state <> 'finished'`,
-    [owner],
-  );
+/** Lets every lease of this runner's run out now, and tells the others so. Answers how many there were. */
+export async function releaseLeases(database: Database, owner: string): Promise<number> {
+  return database.transaction(async (tx) => {
+    const runs = await tx.query<Pick<Run, 'id' | 'workspaceId' | 'taskId'>>(
+      `update run set lease_expires_at = clock_timestamp(), owner = null where owner = $1 and state <> 'finished'
+       returning id, workspace_id, task_id`,
+      [owner],
+    );
+    for (const { id, workspaceId, taskId } of runs) await tx.emit(runStart, { workspaceId, taskId, runId: id });
+    return runs.length;
+  });
 }
 
 /**

@@ -60,6 +60,9 @@ class Held {
   }
 }
 
+/** What drivers get to end in before their leases are given back regardless. ms */
+const LET_GO_MS = 500;
+
 /** The runs that this replica drives, and the leases under which it does. */
 @Injectable()
 export class RunnerPool implements BeforeApplicationShutdown {
@@ -177,21 +180,27 @@ export class RunnerPool implements BeforeApplicationShutdown {
     await this.database.transaction((tx) => tx.emit(workerChanged, { workerId: this.owner }));
   }
 
-  markStalled(): Promise<void> {
-    return tellStalled(this.database, this.owner, this.logger);
+  async markStalled(): Promise<void> {
+    if (this.held.size > 0) await tellStalled(this.database, this.owner, this.logger);
   }
 
   /** Agents go on; this replica only lets go, so that another takes over at once. */
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping = true;
+    const began = performance.now();
     for (const held of this.held.values()) held.letGo();
-    await Promise.all([...this.held.values()].map(({ done }) => done));
+    const ended = Promise.all([...this.held.values()].map(({ done }) => done));
+    // A driver that hangs holds nobody up: what it still writes names an epoch that the successor has raised.
+    const moment = new Promise((resolve) => setTimeout(resolve, LET_GO_MS).unref());
+    await Promise.race([ended, moment]);
     try {
-      await releaseLeases(this.database, this.owner);
+      const runs = await releaseLeases(this.database, this.owner);
       await forgetWorker(this.database, this.owner);
+      this.logger.info({ runs, ms: Math.round(performance.now() - began) }, 'leases were given back');
     } catch (error) {
       this.logger.warn({ err: error }, 'leases were not given back; they run out by themselves');
     }
+    await ended;
   }
 
   private begin(run: Run): void {
