@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { eventually, plainEnvironment, ROOT } from '@capstan/test-support';
 import { signalOne } from './processes.js';
 
@@ -26,6 +27,7 @@ export interface HostOptions {
 }
 
 const AGAIN_AFTER_MS = [250, 500, 1_000, 2_000] as const;
+const GIVEN_UP_AFTER = 3;
 const STABLE_AFTER_MS = 10_000;
 const STOPS_WITHIN_MS = 30_000;
 
@@ -100,14 +102,21 @@ export class ServiceHost {
     await this.untilReady(withinMs);
   }
 
+  /** @throws with the end of its log when it isn't in time, or when it ends by itself again and again. */
   async untilReady(withinMs = 60_000): Promise<void> {
-    await eventually(
-      () => {
-        if (!this.ready) throw new Error(`${this.name} is not ready; its log is ${this.options.logFile}`);
-      },
-      withinMs,
-      50,
-    );
+    const before = this.deaths();
+    const end = performance.now() + withinMs;
+    while (!this.ready) {
+      if (performance.now() > end || this.deaths() - before >= GIVEN_UP_AFTER)
+        throw new Error(
+          `${this.name} does not become ready:\n${readFileSync(this.options.logFile, 'utf8').slice(-2_000)}`,
+        );
+      await pause(50);
+    }
+  }
+
+  private deaths(): number {
+    return this.events.filter(({ what, asked }) => what === 'ended' && asked === false).length;
   }
 
   /** Ends it for good, in order; kills it when that takes too long. @returns whether it ended by itself in time. */
