@@ -17,6 +17,7 @@ this page. Where to look first:
 - **Why does this task wait, or need me?** Its page, or \`npx capstan get tasks\`.
 - **What happened to it, step by step?** \`npx capstan trace TASK\`; its trace id finds the same steps in logs and in a tracing backend.
 - **What did the agent say?** \`npx capstan logs TASK\`.
+- **What failed so often that it was set aside?** The page Parked, or \`npx capstan get parked\`.
 - **Which pods are there, and what ails them?** The page Pods, or \`npx capstan get pods\`.
 - **What did the services say?** \`log/host.log\` in the data directory; each line has \`trace_id\` and \`request_id\`.`;
 

@@ -1,4 +1,5 @@
 import { symptomList } from '@capstan/api';
+import { parkedHandlers } from './fake-parked.mjs';
 import { eventsOf, headOf, linesOf, podsOf, pullRequestOf, runsOf } from './fake-views.mjs';
 import { idOf, instant, makeTask } from './fake-world.mjs';
 
@@ -51,6 +52,8 @@ export function makeHandlers(world, announce) {
   });
   const change = (task, changes) => {
     Object.assign(task, changes, { version: task.version + 1, updatedAt: instant(0) });
+      'parked.read',
+      'parked.manage',
     announce({ kind: 'task', id: task.id, version: task.version, taskId: task.id });
   };
   const asked = (kind, task, apply, answeredLater = false) => {
@@ -286,6 +289,7 @@ export function makeHandlers(world, announce) {
                 startedAt: instant(7_300),
               },
             ],
+    ...parkedHandlers(world, announce, (...words) => new Refusal(...words)),
     }),
     listEvents: () => ({ items: world.tasks.flatMap(eventsOf).slice(0, 50), next: null }),
     headOfRun: (runId) => ({ head: headOf(world, taskOfRun(runId)), ended: !taskOfRun(runId).isLive }),

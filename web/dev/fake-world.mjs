@@ -277,6 +277,7 @@ export function makeWorld({ empty = false, lines = 24_000 } = {}) {
     requests: new Map(),
     repositories: empty
       ? []
+    parked: [],
       : [
           repository('acme/storefront'),
           repository('acme/platform', { maxConcurrentTasks: 4, requiredApprovals: 1, activeTasks: 1, queuedTasks: 1 }),

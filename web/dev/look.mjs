@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from '@playwright/test';
 import { startFakeGateway } from './fake-gateway.mjs';
+import { parkedRows } from './fake-parked.mjs';
 import { makeWorld } from './fake-world.mjs';
 
 /**
@@ -24,6 +25,7 @@ const ARGS = [
   '--disable-dev-shm-usage',
 ];
 const world = makeWorld();
+world.parked = parkedRows();
 const gateway = await startFakeGateway({ port: PORT, world });
 const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN ?? '/usr/bin/chromium', args: ARGS });
 await mkdir(values.out, { recursive: true });
@@ -77,10 +79,39 @@ const PAGES = {
     act: (page) => page.getByRole('button', { name: 'Edit' }).first().click(),
   },
   pods: { path: '/pods' },
+  parked: { path: '/parked', ready: '[data-testid=parked-row]' },
+  'parked-drop': {
+    path: '/parked',
+    ready: '[data-testid=parked-row]',
+    act: (page) => page.getByRole('button', { name: /^Drop Run 2/ }).click(),
+  },
+  'parked-empty': { path: '/parked', before: () => (world.parked = []), after: () => (world.parked = parkedRows()) },
   help: { path: '/help#image_missing', ready: '#image_missing' },
   settings: { path: '/settings' },
   connection: { path: '/', act: (page) => page.getByTestId('connection').click() },
   actions: { path: taskIn('running', (task) => task.isLive), act: (page) => page.getByLabel('All actions').click() },
+  'task-stalled': { path: taskIn('running', (task) => task.stalled) },
+  'task-message': {
+    path: taskIn('running', (task) => task.isLive),
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Message' }).click();
+      await page.getByRole('textbox', { name: 'Message' }).fill('Use integers for the amounts.');
+    },
+  },
+  'task-limits': {
+    path: taskIn('running', (task) => task.isLive),
+    act: async (page) => {
+      if (page.viewportSize().width < 500) await page.locator('label').filter({ hasText: 'Details' }).click();
+      await page.getByRole('button', { name: 'Change limits' }).click();
+      await page.getByLabel('Turns').fill('0');
+      await page.getByRole('button', { name: 'Save' }).click();
+    },
+  },
+  paused: {
+    path: '/',
+    before: () => (world.pausedAt = new Date(Date.now() - 300_000).toISOString()),
+    after: () => (world.pausedAt = null),
+  },
   confirm: { path: '/', act: (page) => page.getByRole('button', { name: 'Cancel active' }).click() },
   shortcuts: { path: '/', act: (page) => page.keyboard.press('?') },
   'sign-in': { path: '/sign-in' },

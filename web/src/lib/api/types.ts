@@ -28,6 +28,7 @@ export type Repository = AnswerOf<'repository'>;
 export type TicketSource = AnswerOf<'listTicketSources'>['items'][number];
 export type Pod = AnswerOf<'listPods'>['items'][number];
 export type Worker = AnswerOf<'listWorkers'>['items'][number];
+export type ParkedRow = AnswerOf<'listParked'>['items'][number];
 export type Symptom = AnswerOf<'listSymptoms'>['items'][number];
 export type Secret = AnswerOf<'listSecrets'>['items'][number];
 export type AccessToken = AnswerOf<'listTokens'>['items'][number];
