@@ -74,7 +74,8 @@ export class System {
   readonly email = 'ada@example.org';
   readonly webhookSecret = randomBytes(24).toString('hex');
   readonly gates: string;
-  readonly dataDir: string;
+  /** Where its state is: another one once it was restored elsewhere. */
+  dataDir: string;
   forge!: GitHubDouble;
   checks!: RepositoryChecks;
   capstan!: CapstanProcess;
