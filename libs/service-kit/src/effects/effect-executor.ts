@@ -5,6 +5,7 @@ import {
   backoffMs,
   errorAdvice,
   errorText,
+  mayLeave,
   noFaults,
   EFFECT_TIMEOUT_MS,
   type EffectKind,
@@ -142,7 +143,7 @@ export class EffectExecutor {
       if (outcome === null) {
         const beforeWrite = async (): Promise<void> => {
           await this.requireStanding(effect);
-          if (performance.now() + EFFECT_TIMEOUT_MS > claim.deadline)
+          if (!mayLeave({ now: performance.now(), deadline: claim.deadline }))
             throw new TransientError('The claim ran out before the request could leave', { code: 'effect_deadline' });
           sent = true;
         };

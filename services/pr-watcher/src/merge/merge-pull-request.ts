@@ -1,4 +1,4 @@
-import { Bug, TransientError, isEnded, type TaskState } from '@capstan/domain';
+import { Bug, TransientError } from '@capstan/domain';
 import { recordTaskEvent, type Database, type Effect, type PullRequest, type Tx } from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
 import type { EffectHandler, EffectOutcome, WriteContext } from '@capstan/service-kit';
@@ -6,6 +6,7 @@ import type { ForgeAccess } from '../forge-access.js';
 import { changedEvent } from '../follow/follow.apply.js';
 import { WATCHER } from '../publish/publish.apply.js';
 import { refusalOf } from '../publish/publish.loop.js';
+import { whyNotMerge, type MergeSight } from './merge.decide.js';
 
 /** The row, and whether a merge is still wanted now. */
 interface Subject {
@@ -79,7 +80,7 @@ export class MergePullRequest implements EffectHandler {
   }
 
   private async subjectOf(effect: Effect): Promise<Subject> {
-    const [row] = await this.database.query<PullRequest & Surroundings>(
+    const [row] = await this.database.query<PullRequest & MergeSight>(
       `select pr.*, task.generation as task_generation, task.state as task_state, repository.auto_merge,
               workspace.paused_at is not null as paused,
               task.intent is not null or exists (select 1 from run where run.task_id = task.id and run.state <> 'finished') as busy
@@ -89,28 +90,8 @@ export class MergePullRequest implements EffectHandler {
       [effect.arguments['pullRequestId']],
     );
     if (row === undefined || row.number === null) throw new Bug(`a merge without a pull request: effect ${effect.id}`);
-    return { row, number: row.number, unwanted: whyNot(row, shaOf(effect)) };
+    return { row, number: row.number, unwanted: whyNotMerge(row, shaOf(effect)) };
   }
-}
-
-/** What else has to stand when the request leaves: a try may come minutes after the wish. */
-interface Surroundings {
-  readonly taskGeneration: number;
-  readonly taskState: TaskState;
-  readonly busy: boolean;
-  readonly paused: boolean;
-  readonly autoMerge: boolean;
-}
-
-function whyNot(row: PullRequest & Surroundings, sha: string): string | null {
-  if (row.state !== 'open') return `the pull request is ${row.state}`;
-  if (row.pushedSha !== sha) return 'Capstan pushed another head by now';
-  if (row.paused) return 'the workspace is paused';
-  if (!row.autoMerge) return 'merging was switched off';
-  if (row.taskGeneration !== row.generation) return 'the task was started anew';
-  if (isEnded(row.taskState)) return `the task is ${row.taskState}`;
-  if (row.refusal !== null) return `since it was judged: ${row.refusal.code}`;
-  return row.busy ? 'the task is being worked on' : null;
 }
 
 /** A stale wish only wants another look; a refusal is shown until it is tried again. */

@@ -8,6 +8,7 @@ import { changedEvent } from '../follow/follow.apply.js';
 import { WATCHER, refusePublish } from '../publish/publish.apply.js';
 import { refusalOf } from '../publish/publish.loop.js';
 import { pushKey } from '../publish/publish.snapshot.js';
+import { whyNotOpen } from './open.decide.js';
 import { pullRequestBody } from './pull-request-body.js';
 
 interface Subject {
@@ -96,9 +97,7 @@ export class OpenPullRequest implements EffectHandler {
       'select state, intent, generation from task where id = $1',
       [row.taskId],
     );
-    if (task === undefined || task.generation !== row.generation) return 'the task was started anew';
-    if (task.intent !== null) return `the task is to ${task.intent}`;
-    return task.state === 'provisioning' || task.state === 'running' ? null : `the task is ${task.state}`;
+    return whyNotOpen(task, row);
   }
 
   private async subjectOf(effect: Effect): Promise<Subject> {
