@@ -3,12 +3,14 @@ import { createHmac } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Octokit } from '@octokit/rest';
 import { eventually } from '../eventually.js';
+import { processesOf } from '../left-behind.js';
 import { gitEnvironment } from './git/process.js';
 import { runRepositoryChecks, startGitHubDouble } from './index.js';
 import type { GitHubDouble } from './index.js';
@@ -378,6 +380,26 @@ describe('limits and faults', () => {
     const request = { signal: AbortSignal.timeout(100) };
     await expect(api.issues.create({ ...APP, title: 'Slow', request })).rejects.toThrow();
     expect((await api.issues.listForRepo(APP)).data.map((issue) => issue.title)).toEqual(['Slow']);
+  });
+
+  it('lets a repository go on whose pushes were given up, at work and in the queue', async () => {
+    const dir = await clone();
+    const { hostname, port } = new URL(double.url);
+    const half = async (): Promise<Socket> => {
+      const socket = connect(Number(port), hostname);
+      const login = Buffer.from(`x:${double.createToken({ login: 'capstan-bot' })}`).toString('base64');
+      socket.write(
+        `POST /${FULL}.git/git-receive-pack HTTP/1.1\r\nhost: x\r\nauthorization: Basic ${login}\r\n` +
+          'content-type: application/x-git-receive-pack-request\r\ncontent-length: 1000\r\n\r\n00',
+      );
+      await new Promise((resolve) => socket.once('connect', resolve));
+      return socket;
+    };
+    const pushes = [await half(), await half()];
+    await eventually(() => processesOf(root).some(({ command }) => command.includes('receive-pack')));
+    for (const each of pushes.reverse()) each.destroy();
+    await push(dir, 'after', 'b.txt', 'b\n');
+    expect(double.journal.filter(({ kind }) => kind === 'push')).toHaveLength(1);
   });
 
   it('loses an answer after having done the work, over REST and git', async () => {

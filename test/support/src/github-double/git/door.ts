@@ -68,7 +68,7 @@ export class GitDoor {
 
   /** Ends every git that is still at work. */
   close(): void {
-    for (const child of this.children) child.kill('SIGKILL');
+    for (const child of this.children) endGroup(child, 'SIGKILL');
   }
 
   private run(
@@ -91,8 +91,10 @@ export class GitDoor {
       ...(request.headers['content-encoding'] ? { HTTP_CONTENT_ENCODING: request.headers['content-encoding'] } : {}),
       ...(request.headers['git-protocol'] ? { GIT_PROTOCOL: String(request.headers['git-protocol']) } : {}),
     });
+    // It may have given up while it waited for its turn; nobody would ever end such a git's input.
+    if (response.destroyed) return Promise.resolve(0);
     return new Promise((resolve, reject) => {
-      const child = spawn('git', ['http-backend'], { env, cwd: repository.git.path });
+      const child = spawn('git', ['http-backend'], { env, cwd: repository.git.path, detached: true });
       this.children.add(child);
       const output = new CgiOutput((status, headers) => {
         if (!options.loseAnswer) response.writeHead(status, headers);
@@ -101,7 +103,7 @@ export class GitDoor {
       child.stdin.on('error', () => undefined);
       request.pipe(child.stdin);
       response.on('close', () => {
-        if (!response.writableFinished) child.kill();
+        if (!response.writableFinished) endGroup(child, 'SIGTERM');
       });
       child.stderr.resume();
       child.stdout.on('data', (chunk: Buffer) => {
@@ -124,6 +126,16 @@ export class GitDoor {
         end().then(resolve, reject);
       });
     });
+  }
+}
+
+/** With all that it started: what is left of it would hold on to its output, and the repository's turn would never end. */
+function endGroup({ pid }: ChildProcessWithoutNullStreams, signal: 'SIGTERM' | 'SIGKILL'): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
