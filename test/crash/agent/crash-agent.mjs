@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { hostileWork } from './hostile.mjs';
 
 const directory = process.argv[2];
 const script = JSON.parse(/^script: (\{.*\})$/m.exec(readFileSync(0, 'utf8'))[1]);
@@ -29,6 +30,7 @@ const commit = (message) => {
 };
 
 const work = {
+  ...hostileWork({ script, directory, finish: () => work.green() }),
   green: () => (write(`${script.name} is done\n`), commit(`Do ${script.name}`)),
   slow: () => work.green(),
   uncommitted: () => write(`${script.name} is done\n`),

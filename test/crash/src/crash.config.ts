@@ -33,6 +33,8 @@ export interface CrashConfig {
   readonly hostEntry: string | null;
   /** Null: what was built, as it is. */
   readonly brokenBuild: string | null;
+  /** Agents wait at least this long after each line. */
+  readonly lineEveryMs: number;
 }
 
 /** What the suite reads from the environment. @throws ZodError. */
@@ -48,5 +50,6 @@ export function crashConfig(): CrashConfig {
     reportFile: values.CAPSTAN_CRASH_REPORT ?? null,
     hostEntry: values.CAPSTAN_CRASH_HOST ?? null,
     brokenBuild: null,
+    lineEveryMs: 0,
   };
 }

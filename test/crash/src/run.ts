@@ -59,7 +59,7 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
     print(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${text}`);
   const random = new Random(config.seed);
   const spreadMs = Math.max(20_000, config.tasks * SPREAD_PER_TASK_MS);
-  const planned = planTasks(config.tasks, spreadMs, REPOSITORIES, random.fork());
+  const planned = planTasks(config.tasks, spreadMs, REPOSITORIES, random.fork(), config.lineEveryMs);
   const actions = ACTIONS.filter(({ name }) => config.actions === null || config.actions.includes(name));
   const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, GAP_MS, random.fork());
   print(`CAPSTAN_CRASH_SEED=${config.seed}: ${config.tasks} tasks, ${schedule.length} actions`);

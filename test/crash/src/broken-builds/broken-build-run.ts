@@ -21,9 +21,9 @@ export async function runBrokenBuild(
   config: CrashConfig,
   print: (line: string) => void,
 ): Promise<BrokenBuildResult> {
-  const { missing, actions, law } = BROKEN_BUILDS[name]!;
+  const { missing, actions, law, lineEveryMs = 0 } = BROKEN_BUILDS[name]!;
   print(`\nThe broken build ${name}: ${missing}`);
-  const { violations, seconds } = await runCrash({ ...config, brokenBuild: name, actions }, print);
+  const { violations, seconds } = await runCrash({ ...config, brokenBuild: name, actions, lineEveryMs }, print);
   const aimed = violations.filter((violation) => violation.law === law);
   const found = [...aimed, ...violations.filter((violation) => violation.law !== law)].map(({ what }) => what);
   const caught = aimed.length > 0;

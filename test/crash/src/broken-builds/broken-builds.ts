@@ -15,6 +15,8 @@ export interface BrokenBuild {
   readonly breaks: readonly Break[];
   /** What the adversary does to such a build: aimed, and nothing else. */
   readonly actions: readonly string[];
+  /** Agents wait at least this long after each line: a fault that needs one at work meets one. ms */
+  readonly lineEveryMs?: number;
   /** The law that has to be found broken. */
   readonly law: string;
 }
@@ -44,6 +46,8 @@ export const BROKEN_BUILDS: Readonly<Record<string, BrokenBuild>> = {
       { file: `${RUNNER}/lease-run/lease-run.apply.js`, piece: FENCE, instead: NO_FENCE },
     ],
     actions: ['freeze-agent-runner'],
+    // An agent that is over before its runner wakes has nobody left to be fenced from.
+    lineEveryMs: 700,
     law: FENCES,
   },
   'no-look': {

@@ -1,6 +1,7 @@
 import type { Action } from '../adversary/action.js';
 import { partClocks } from './clocks.js';
 import { breakForge, confuseWebhooks, limitForge, loseAnswers } from './forge.js';
+import { killKeeper } from './keepers.js';
 import { walkFaultPoints } from './walk.js';
 
 /** Faults of the forge, at named points, of clocks and disks, and of agents. */
@@ -11,4 +12,5 @@ export const FAULTS: readonly Action[] = [
   limitForge,
   confuseWebhooks,
   partClocks,
+  killKeeper,
 ];

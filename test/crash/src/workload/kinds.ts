@@ -1,4 +1,5 @@
 import type { TaskState } from '@capstan/domain';
+import { HOSTILE_KINDS } from '../faults/hostile-kinds.js';
 
 /** What a ticket's agent does, and where its task has to end, whatever happens meanwhile. */
 export interface Kind {
@@ -10,12 +11,15 @@ export interface Kind {
   readonly runs: number;
   readonly pullRequest: 'merged' | 'open' | 'none';
   readonly everyMs: readonly [number, number];
+  /** Only in runs of at least so many tasks; default: in all. */
+  readonly fromTasks?: number;
 }
 
 const done = { state: 'completed', attention: null, pullRequest: 'merged' } as const;
 const quick = [40, 200] as const;
 
 export const KINDS = {
+  ...HOSTILE_KINDS,
   green: { ...done, share: 11, runs: 1, everyMs: quick },
   /** Leaves its work uncommitted: Capstan commits it. */
   uncommitted: { ...done, share: 2, runs: 1, everyMs: quick },

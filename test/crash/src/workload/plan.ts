@@ -1,5 +1,5 @@
 import type { Random } from '../adversary/random.js';
-import { KIND_NAMES, KINDS, type KindName } from './kinds.js';
+import { KIND_NAMES, KINDS, type Kind, type KindName } from './kinds.js';
 
 /** One task that is wanted, and what is known of it from the outset. */
 export interface PlannedTask {
@@ -26,10 +26,12 @@ export function planTasks(
   spreadMs: number,
   repositories: readonly string[],
   random: Random,
+  lineEveryMs = 0,
 ): PlannedTask[] {
-  const bag = KIND_NAMES.flatMap((name) => Array.from({ length: KINDS[name].share }, () => name));
+  const names = KIND_NAMES.filter((name) => ((KINDS[name] as Kind).fromTasks ?? 0) <= count);
+  const bag = names.flatMap((name) => Array.from({ length: KINDS[name].share }, () => name));
   // Each kind once, then by share: a small run has them all, too.
-  const kinds: KindName[] = random.shuffled(KIND_NAMES).slice(0, count);
+  const kinds: KindName[] = random.shuffled(names).slice(0, count);
   while (kinds.length < count) kinds.push(...random.shuffled(bag).slice(0, count - kinds.length));
   return random
     .shuffled(kinds)
@@ -43,7 +45,7 @@ export function planTasks(
         script: {
           ...{ name, kind },
           lines: random.int(5, 20),
-          everyMs: random.int(from, to),
+          everyMs: Math.max(lineEveryMs, random.int(from, to)),
           micros: random.int(1, 9_999),
         },
       };

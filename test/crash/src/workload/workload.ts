@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Task } from '@capstan/api';
 import { ROOT, runRepositoryChecks, type RepositoryChecks } from '@capstan/test-support';
+import { HostileCare } from '../faults/hostile-agents.js';
 import { LABEL, type Stage } from '../stage/stage.js';
 import { readTruth } from './truth.js';
 import type { PlannedTask } from './plan.js';
@@ -28,11 +29,14 @@ export class Workload {
   private readonly ids = new Map<string, string>();
   private readonly conflicts = new Set<string>();
   private checks!: RepositoryChecks;
+  private readonly hostile: HostileCare;
 
   constructor(
     private readonly stage: Stage,
     readonly tasks: readonly PlannedTask[],
-  ) {}
+  ) {
+    this.hostile = new HostileCare(stage, tasks, truthDirOf(stage));
+  }
 
   async setUp(): Promise<void> {
     const { stage } = this;
@@ -69,6 +73,7 @@ export class Workload {
    * To be called again and again.
    */
   async meddle(): Promise<void> {
+    await this.hostile.look();
     const waiting = this.tasks.filter(({ kind, name }) => kind === 'conflict' && !this.conflicts.has(name));
     if (waiting.length === 0) return;
     const started = new Set(readTruth(truthDirOf(this.stage)).map(({ name }) => name));
