@@ -34,7 +34,13 @@ export function makeHandlers(world, announce) {
     );
   const me = () => ({
     user: { id: idOf('ada'), email: 'ada@acme.dev', name: 'Ada Okafor' },
-    workspace: { id: idOf('acme'), name: world.name, slug: 'acme', pausedAt: world.pausedAt },
+    workspace: {
+      id: idOf('acme'),
+      name: world.name,
+      slug: 'acme',
+      pausedAt: world.pausedAt,
+      pausedBy: world.pausedAt === null ? null : 'Ada Okafor',
+    },
     role: 'admin',
     permissions: [
       'workspace.read',
@@ -46,14 +52,14 @@ export function makeHandlers(world, announce) {
       'workspace.manage',
       'repository.manage',
       'secret.manage',
+      'parked.read',
+      'parked.manage',
     ],
     isolation: 'not_isolated',
     version: '0.1.0',
   });
   const change = (task, changes) => {
     Object.assign(task, changes, { version: task.version + 1, updatedAt: instant(0) });
-      'parked.read',
-      'parked.manage',
     announce({ kind: 'task', id: task.id, version: task.version, taskId: task.id });
   };
   const asked = (kind, task, apply, answeredLater = false) => {
@@ -138,6 +144,8 @@ export function makeHandlers(world, announce) {
     task: ({ params }) => {
       const task = taskOf(params.taskId);
       const allow = {
+        message: !['completed', 'cancelled'].includes(task.state),
+        interrupt: task.state === 'running',
         cancel: !['completed', 'cancelled', 'failed'].includes(task.state) && task.intent === null,
         retry: ['failed', 'needs_attention', 'cancelled'].includes(task.state),
         force_restart: task.state === 'running',
@@ -145,6 +153,8 @@ export function makeHandlers(world, announce) {
         check_now: task.state === 'pr_opened',
       };
       const why = {
+        message: 'The task is over.',
+        interrupt: 'No agent is at work.',
         cancel: 'It has ended, or is being cancelled already.',
         retry: 'Only what failed, was cancelled or needs attention can be retried.',
         force_restart: 'No agent is at work.',
@@ -159,7 +169,8 @@ export function makeHandlers(world, announce) {
             ? ''
             : 'The last row of a page comes again as the first of the next one.\n\nDone when `npm test` is green and a page of an empty list has no cursor.',
         baseBranch: 'main',
-        limits: { maxRunMinutes: 60, maxCostUsd: 10, maxTurns: 250, stallMinutes: 10 },
+        limits: { maxRunMinutes: 60, maxCostUsd: 10, maxTurns: 250, stallMinutes: 10, ...task.ownLimits },
+        ownLimits: task.ownLimits ?? {},
         dependsOn: task.state === 'waiting' ? world.tasks.slice(0, 1).map(ref) : [],
         neededBy: [],
         runs: runsOf(task),
@@ -172,6 +183,12 @@ export function makeHandlers(world, announce) {
       };
     },
     taskEvents: ({ params }) => ({ items: eventsOf(taskOf(params.taskId)), next: null }),
+    messageTask: ({ params }) => asked('message', taskOf(params.taskId), () => change(taskOf(params.taskId), {})),
+    interruptTask: ({ params }) => asked('interrupt', taskOf(params.taskId), () => change(taskOf(params.taskId), {})),
+    setTaskLimits: ({ params, body }) => {
+      const set = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+      return asked('set_limits', taskOf(params.taskId), () => change(taskOf(params.taskId), { ownLimits: set }));
+    },
     cancelTask: ({ params }) => {
       const task = taskOf(params.taskId);
       return asked(
@@ -272,6 +289,7 @@ export function makeHandlers(world, announce) {
         ({ name, repositoryId }) => name === params.name && repositoryId === (query.repositoryId ?? null),
       ),
     listSymptoms: () => symptomList(),
+    ...parkedHandlers(world, announce, (...words) => new Refusal(...words)),
     listPods: () => ({ items: podsOf(world) }),
     listWorkers: () => ({
       items:
@@ -289,7 +307,6 @@ export function makeHandlers(world, announce) {
                 startedAt: instant(7_300),
               },
             ],
-    ...parkedHandlers(world, announce, (...words) => new Refusal(...words)),
     }),
     listEvents: () => ({ items: world.tasks.flatMap(eventsOf).slice(0, 50), next: null }),
     headOfRun: (runId) => ({ head: headOf(world, taskOfRun(runId)), ended: !taskOfRun(runId).isLive }),

@@ -256,6 +256,7 @@ export function makeTask(state, title, fullName, more = {}) {
     costUsd: more.cost ?? '0',
     agentUnconfirmed: false,
     stalled: more.stalled ?? false,
+    stalledSince: more.stalled ? instant(660) : null,
     isolation: more.started ? 'not_isolated' : null,
     createdAt: at(more.age ?? 0),
     updatedAt: at(more.started ?? more.age ?? 0),
@@ -270,14 +271,15 @@ export function makeWorld({ empty = false, lines = 24_000 } = {}) {
     needsSetUp: false,
     signedIn: true,
     pausedAt: null,
+    pausedBy: null,
     name: 'Acme',
     lines,
     liveHead: empty ? 0 : lines,
     links: { postgres: true, nats: true },
     requests: new Map(),
+    parked: [],
     repositories: empty
       ? []
-    parked: [],
       : [
           repository('acme/storefront'),
           repository('acme/platform', { maxConcurrentTasks: 4, requiredApprovals: 1, activeTasks: 1, queuedTasks: 1 }),

@@ -41,7 +41,7 @@ export function taskLabel(task: Pick<Task, 'state' | 'intent' | 'stalled' | 'pul
   if (task.intent === 'cancel') return 'Cancelling …';
   if (task.intent === 'restart') return 'Restarting …';
   if (task.intent === 'redo') return 'Redoing …';
-  if (task.state === 'running' && task.stalled) return 'Working, no line for a while';
+  if (task.state === 'running' && task.stalled) return 'Stalled';
   if (task.state === 'completed' && task.pullRequest?.state === 'merged') return 'Merged';
   return stateLabel(task.state);
 }
@@ -112,6 +112,8 @@ interface ActionWords {
 }
 
 export const ACTIONS: Readonly<Record<TaskAction, ActionWords>> = {
+  message: { label: 'Message', destructive: false, confirm: null },
+  interrupt: { label: 'Interrupt', destructive: false, confirm: null },
   cancel: {
     label: 'Cancel',
     destructive: true,
@@ -142,3 +144,23 @@ export const ACTIONS: Readonly<Record<TaskAction, ActionWords>> = {
   },
   check_now: { label: 'Check now', destructive: false, confirm: null },
 };
+
+/** What comes of a message, by where the task stands. */
+export function messageHint(state: TaskState): string {
+  switch (state) {
+    case 'waiting':
+    case 'queued':
+      return 'The agent gets it when it starts.';
+    case 'provisioning':
+    case 'running':
+      return 'An agent that listens while it works hears it at once; any other gets it with a run of its own, after this one.';
+    case 'pr_opened':
+      return 'The agent goes back in with it, on the same branch.';
+    case 'needs_attention':
+    case 'failed':
+      return 'The task is queued again with it, on the same branch.';
+    case 'cancelled':
+    case 'completed':
+      return 'This task takes no message any more.';
+  }
+}

@@ -24,6 +24,7 @@ const task: Task = {
   costUsd: '0.42',
   agentUnconfirmed: false,
   stalled: false,
+  stalledSince: null,
   isolation: null,
   createdAt: new Date().toISOString(),
   updatedAt: new Date().toISOString(),
@@ -47,7 +48,10 @@ describe('a card of the board', () => {
 
   it.each<[Partial<Task>, RegExp]>([
     [{ state: 'running', intent: 'cancel' }, /Cancelling …/],
-    [{ state: 'running', stalled: true }, /no line for a while/],
+    [
+      { state: 'running', stalled: true, stalledSince: new Date(Date.now() - 11 * 60_000).toISOString() },
+      /Stalled.*Last heard of 11 min ago; it goes on\./,
+    ],
     [{ state: 'running', agentUnconfirmed: true }, /not confirmed gone/],
     [
       {

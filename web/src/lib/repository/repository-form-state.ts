@@ -12,6 +12,7 @@ export interface RepositoryDraft {
   command: string;
   output: 'text' | 'ndjson';
   promptVia: 'stdin' | 'file';
+  input: 'none' | 'ndjson';
   instructions: string;
   maxConcurrentTasks: number | null;
   maxAgentsPerPod: number | null;
@@ -35,6 +36,7 @@ export function draftOf(repository: Repository | null): RepositoryDraft {
     command: joinCommand(repository?.agent.argv ?? []),
     output: repository?.agent.output ?? 'text',
     promptVia: repository?.agent.promptVia ?? 'stdin',
+    input: repository?.agent.input ?? 'none',
     instructions: repository?.instructions ?? '',
     maxConcurrentTasks: repository?.maxConcurrentTasks ?? null,
     maxAgentsPerPod: repository?.maxAgentsPerPod ?? null,
@@ -57,6 +59,7 @@ function settingsOf(draft: RepositoryDraft, before: Repository | null) {
       ...(argv.length > 0 || draft.agent === 'command' ? { argv } : {}),
       output: draft.output,
       promptVia: draft.promptVia,
+      ...(draft.input !== 'none' || before?.agent.input !== undefined ? { input: draft.input } : {}),
     },
     instructions: draft.instructions,
     mergeMethod: draft.mergeMethod,

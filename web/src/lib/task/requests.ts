@@ -2,6 +2,8 @@ import { call } from '#lib/api/client.ts';
 import type { TaskAction, TaskRequest } from '#lib/api/types.ts';
 
 export const OPERATION_OF = {
+  message: 'messageTask',
+  interrupt: 'interruptTask',
   cancel: 'cancelTask',
   retry: 'retryTask',
   force_restart: 'restartTask',
