@@ -146,6 +146,17 @@ describe('provisioning', () => {
     expect(health.map(({ kind }) => kind)).toEqual(['healthy', 'oom_killed']);
   });
 
+  it('is not given up for having been absent before a sibling made it, but for being absent now', async () => {
+    const pod = await aWantedPod();
+    const before = await look(pod);
+    await step(pod);
+    await step(pod);
+    expect([before, await step(pod, before)]).toEqual([null, 'none']);
+    expect((await readPod(pod)).state).toBe('ready');
+    await runtime.delete(pod.name);
+    expect(await step(pod, before)).toBe('lost');
+  });
+
   it('is settled by the row’s version when two replicas act at once', async () => {
     const pod = await aWantedPod();
     await step(pod);

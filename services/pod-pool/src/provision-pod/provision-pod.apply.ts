@@ -31,21 +31,31 @@ export async function reconcilePod(
     [podId],
   );
   if (pod === undefined) return 'none';
-  const plan = decidePod({
-    now: pod.now.getTime(),
-    random: ports.random(),
-    readyTimeoutMs: ports.readyTimeoutMs,
-    unschedulableTimeoutMs: ports.unschedulableTimeoutMs,
-    pod: {
-      state: pod.state,
-      attempts: pod.attempts,
-      notBefore: pod.notBefore?.getTime() ?? null,
-      deadlineAt: pod.deadlineAt?.getTime() ?? null,
-    },
-    observed,
-  });
-  await carryOut(ports, pod, plan, observed);
-  return plan.kind;
+  const decide = (seen: ObservedPod | null): PodPlan =>
+    decidePod({
+      now: pod.now.getTime(),
+      random: ports.random(),
+      readyTimeoutMs: ports.readyTimeoutMs,
+      unschedulableTimeoutMs: ports.unschedulableTimeoutMs,
+      pod: {
+        state: pod.state,
+        attempts: pod.attempts,
+        notBefore: pod.notBefore?.getTime() ?? null,
+        deadlineAt: pod.deadlineAt?.getTime() ?? null,
+      },
+      observed: seen,
+    });
+  const plan = decide(observed);
+  const absent = observed === null || observed.phase === 'gone';
+  if (plan.kind !== 'lost' || !absent) {
+    await carryOut(ports, pod, plan, observed);
+    return plan.kind;
+  }
+  // That it wasn't seen may be older than the row: a sibling may have made it, and called it ready, in between.
+  const [now = null] = await ports.runtime.list({ ...POD_LABELS, 'capstan.dev/pod': podId });
+  const confirmed = decide(now);
+  await carryOut(ports, pod, confirmed, now);
+  return confirmed.kind;
 }
 
 async function carryOut(
