@@ -94,6 +94,19 @@ describe('when the broker goes', () => {
     expect(config.subjects).toEqual(['capstan.event.>']);
   }, 30_000);
 
+  it('is waited for by a service that starts meanwhile, whatever it lost', async () => {
+    await broker.close();
+    const said: string[] = [];
+    broker = await connectBroker({ url: nats.url, name: 'spec', log: (_level, text) => said.push(text) });
+    await nats.kill();
+    nats.wipe();
+    const starting = start();
+    await eventually(() => said.some((text) => text.startsWith('waiting for NATS')), 20_000);
+    await nats.start();
+    await starting;
+    await flows(LEVEL_WITHIN_MS);
+  }, 40_000);
+
   it('refuses at once while nobody answers, and says what to do', async () => {
     await nats.kill();
     await expect(connectBroker({ url: nats.url, name: 'spec' })).rejects.toMatchObject({

@@ -1,8 +1,8 @@
-import { jetstream, type Consumer, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
+import { JetStreamApiError, jetstream, type Consumer, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
 import { errorText } from '@capstan/domain';
 import type { EventDefinition } from '@capstan/events';
 import type { Broker } from './broker.js';
-import { ACK_WAIT_MS, durableName, streamName } from './topology.js';
+import { ACK_WAIT_MS, durableName, isMissing, streamName } from './topology.js';
 
 /** An unanswered pull is renewed after this; the broker forgets it then. ms */
 const PULL_MS = 30_000;
@@ -41,18 +41,33 @@ export class Puller {
 
   constructor(private readonly options: PullerOptions) {}
 
+  /** Resolves when it pulls. A broker that is away, or has just lost its stream, is waited for. */
   async start(): Promise<void> {
     const { broker, service, event, capacity } = this.options;
-    this.forget = [
-      await broker.keeper.keep(service, event, () => this.restart()),
-      broker.onReconnect(() => this.restart()),
-    ];
-    this.consumer = await jetstream(broker.connection).consumers.get(
-      streamName(broker.prefix),
-      durableName(service, event),
+    const release = await this.patiently(() => broker.keeper.keep(service, event, () => this.restart()));
+    this.forget = [release, broker.onReconnect(() => this.restart())];
+    this.consumer = await this.patiently(() =>
+      jetstream(broker.connection).consumers.get(streamName(broker.prefix), durableName(service, event)),
     );
+    if (this.stopping) return;
     if (capacity) this.timer = setInterval(() => this.pump(), LOOK_EVERY_MS);
     this.pump();
+  }
+
+  /** Tries again until it succeeds, it is stopped, or the connection is closed for good. */
+  private async patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    const { broker, service, event } = this.options;
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const refused = error instanceof JetStreamApiError && !isMissing(error);
+        if (refused || this.stopping || broker.connection.isClosed()) throw error;
+        broker.log('warn', `waiting for NATS: ${errorText(error)}`, { consumer: durableName(service, event) });
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await broker.keeper.ensure();
+    }
   }
 
   /** Stops asking, lets what is in hand finish for `graceMs`, and gives the rest back to the broker. */
