@@ -48,6 +48,44 @@ function step(snapshot: AdvanceSnapshot): string {
 }
 
 describe('decideAdvance', () => {
+  it('gives what people wrote a run of its own, wherever the task would come to rest', () => {
+    const told = { hasMessages: true };
+    const steps = (over: Partial<AdvanceSnapshot>, task: Partial<AdvanceSnapshot['task']> = {}) => {
+      const plan = decideAdvance(world(over, { ...told, ...task }));
+      return plan.kind === 'none' ? 'none' : [plan.transition, plan.patch.runReason];
+    };
+    const nothing = finished({ kind: 'no_changes', symptom: 'no_changes' });
+    expect(steps({ run: nothing })).toEqual(['requeue', 'message']);
+    expect(steps({ run: nothing }, { kind: 'job' })).toEqual(['requeue', 'message']);
+    expect(steps({ run: finished({ kind: 'commits' }) }, { kind: 'review' })).toEqual(['requeue', 'message']);
+    expect(steps({ run: finished({ kind: 'commits' }) })).toBe('none');
+    expect(steps({ pullRequest: opened() }, { state: 'pr_opened' })).toEqual(['sendBack', 'message']);
+    expect(steps({ pullRequest: opened({ state: 'merged' }) }, { state: 'pr_opened' })).toEqual([
+      'complete',
+      undefined,
+    ]);
+    expect(steps({ run: nothing, costUsd: 10 })).toEqual(['needAttention', undefined]);
+    expect(steps({ pullRequest: opened(), costUsd: 10 }, { state: 'pr_opened' })).toBe('none');
+  });
+
+  it('returns to the next run what a run was told that did not act on it', () => {
+    for (const kind of ['lost', 'stopped', 'failed', 'rate_limited', 'credential_refused'] as const)
+      expect(decideAdvance(world({ run: finished({ kind }) }))).toMatchObject({ returnMessages: true });
+    for (const kind of ['commits', 'no_changes', 'limit_reached'] as const)
+      expect(decideAdvance(world({ run: finished({ kind }) }))).not.toHaveProperty('returnMessages');
+    const over = { run: finished({ kind: 'stopped' }) };
+    expect(decideAdvance(world(over, { intent: 'restart' }))).toMatchObject({ returnMessages: true });
+    expect(decideAdvance(world(over, { intent: 'redo' }))).toMatchObject({ dropMessages: true });
+  });
+
+  it('says that the money is spent where red checks would have sent the agent back in', () => {
+    const red = { pullRequest: opened({ refusal: { code: 'ci_failed', detail: 'test is red' } }), costUsd: 10 };
+    expect(decideAdvance(world(red, { state: 'pr_opened' }))).toMatchObject({
+      transition: 'needAttention',
+      patch: { attention: { code: 'cost_limit' } },
+    });
+  });
+
   it.each([
     [
       'an agent that started',
