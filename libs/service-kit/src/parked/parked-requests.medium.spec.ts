@@ -1,7 +1,6 @@
-import { Database, migrate, type ParkedRequest, type Task } from '@capstan/database';
+import { Database, migrate, requestOfParkedRow, type ParkedRequest, type Task } from '@capstan/database';
 import { UserError } from '@capstan/domain';
 import { SPEC, aRepository, aTask, askOfParked, park, readTask, testDatabase } from '@capstan/test-support';
-import { requestOfParkedRow } from '@capstan/database';
 import { openLogger } from '../telemetry/logger.js';
 import { ParkedRequests, type ParkedVerb } from './parked-requests.js';
 
