@@ -23,6 +23,7 @@ import { Publish } from './publish/publish.loop.js';
 import { Git } from './push/git.js';
 import { Mirrors } from './push/mirror.js';
 import { PushBranch } from './push/push-branch.js';
+import { tidyMirrorsLoop } from './tidy-mirrors/tidy-mirrors.loop.js';
 
 export interface WatcherOptions {
   readonly database: Database;
@@ -96,6 +97,7 @@ export class Watcher {
     this.publishLoop = every('publish', () => this.publish.begin(LIMIT));
     this.followLoop = every('follow', () => this.follow.begin(LIMIT));
     this.effectLoop = every('effects', async () => this.beginEffects());
+    tidyMirrorsLoop(loops, { database, mirrors, directory: options.mirrorsDirectory, logger, metrics });
   }
 
   wakePublish(): void {

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, renameSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TransientError, UserError, type Id } from '@capstan/domain';
@@ -18,6 +20,8 @@ const ACCESS_REFUSED =
 /** Capstan's own bare mirrors, one per repository, without file contents until they are needed. */
 export class Mirrors {
   private readonly queues = new Map<Id, Promise<unknown>>();
+  /** How many look at a mirror, or send from it, without waiting their turn. */
+  private readonly readers = new Map<Id, number>();
   /** Mirrors that this process sets up or has set up, with the address that it gives them. */
   private readonly ready = new Map<Id, { readonly url: string; readonly done: Promise<void> }>();
 
@@ -28,9 +32,36 @@ export class Mirrors {
 
   /** Runs `work` on the repository's mirror; one at a time per repository in this process. */
   async use<T>(access: RepositoryAccess, work: (mirror: Mirror) => Promise<T>): Promise<T> {
-    const id = access.repository.id;
+    return this.inTurn(access.repository.id, async () => work(await this.open(access)));
+  }
+
+  /**
+   * Runs `work` on a mirror's directory while nobody uses it. `stale`, and nothing done, while somebody reads it or
+   * there is none.
+   */
+  async whenIdle(id: Id, work: (path: string) => Promise<void>): Promise<'applied' | 'stale'> {
+    const path = this.pathOf(id);
+    return this.inTurn(id, async () => {
+      if (this.readers.has(id) || !existsSync(path)) return 'stale';
+      await work(path);
+      return 'applied';
+    });
+  }
+
+  /** Takes a mirror away in one step; whoever comes next makes it anew. `stale` while somebody reads it. */
+  async discard(id: Id): Promise<'applied' | 'stale'> {
+    const old = `${this.pathOf(id)}.old-${randomBytes(4).toString('hex')}`;
+    return this.whenIdle(id, async (path) => {
+      // Between the look at the readers and this nothing else runs: from here on they find no mirror.
+      this.ready.delete(id);
+      renameSync(path, old);
+      await rm(old, { recursive: true, force: true, maxRetries: 2 });
+    });
+  }
+
+  private async inTurn<T>(id: Id, work: () => Promise<T>): Promise<T> {
     const before = this.queues.get(id) ?? Promise.resolve();
-    const mine = before.catch(() => undefined).then(async () => work(await this.open(access)));
+    const mine = before.catch(() => undefined).then(work);
     this.queues.set(id, mine);
     try {
       return await mine;
@@ -39,24 +70,36 @@ export class Mirrors {
     }
   }
 
+  /** Counts who is at a mirror besides the one whose turn it is. */
+  private async reading<T>(id: Id, work: () => Promise<T>): Promise<T> {
+    this.readers.set(id, (this.readers.get(id) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (this.readers.get(id) ?? 1) - 1;
+      if (left === 0) this.readers.delete(id);
+      else this.readers.set(id, left);
+    }
+  }
+
   /**
    * Runs `work`, which only reads the mirror or sends from it, beside whatever else is at work there: git's objects are
    * never taken away, and a ref is read whole.
    */
   async read<T>(access: RepositoryAccess, work: (mirror: Mirror) => Promise<T>): Promise<T> {
-    return work(await this.open(access));
+    return this.reading(access.repository.id, async () => work(await this.open(access)));
   }
 
   /** A look at the forge that needs no objects, and so waits for nobody. */
   async remoteHead(access: RepositoryAccess, branch: string, signal?: AbortSignal): Promise<string | null> {
-    return (await this.open(access)).remoteHead(branch, signal);
+    return this.read(access, (mirror) => mirror.remoteHead(branch, signal));
   }
 
   /** Sets the mirror up once, however many ask for it at the same time. */
   private async open(access: RepositoryAccess): Promise<Mirror> {
     const { id } = access.repository;
     const url = access.connection.cloneUrl;
-    const path = join(this.directory, `${id}.git`);
+    const path = this.pathOf(id);
     let known = this.ready.get(id);
     if (known?.url !== url) {
       const before = known?.done.catch(() => undefined) ?? Promise.resolve();
@@ -70,6 +113,10 @@ export class Mirrors {
       throw error;
     }
     return new Mirror(this.git, path, access);
+  }
+
+  private pathOf(id: Id): string {
+    return join(this.directory, `${id}.git`);
   }
 
   private async setUp(path: string, url: string): Promise<void> {
