@@ -40,8 +40,11 @@ export interface RawMessage {
   readonly traceparent: string | null;
 }
 
-/** How long a publish waits for the stream's acknowledgement. ms */
-const PUBLISH_TIMEOUT_MS = 5_000;
+/**
+ * How long a publish waits for the stream's acknowledgement. One that went out while the stream was made anew never
+ * gets any, so this is how soon it is tried again; a mere delay costs a duplicate, which the stream drops. ms
+ */
+const PUBLISH_TIMEOUT_MS = 2_000;
 
 /**
  * Connects, checks the server, makes the stream. The connection then reconnects for ever, and stream and consumers

@@ -10,6 +10,8 @@ export interface CheckFault {
 export interface CheckOptions {
   /** Whether this process should get no requests while the check fails. Default true; else it is shown only. */
   readonly readiness?: boolean;
+  /** What it checks was seen to work just now. Default false. */
+  readonly fine?: boolean;
 }
 
 export interface CheckResult {
@@ -29,19 +31,29 @@ export interface HealthReport {
 
 type Check = () => CheckFault | null | Promise<CheckFault | null>;
 
-/** No check may take longer; a hanging one fails. ms */
+/** No check may take longer. ms */
 const CHECK_TIMEOUT_MS = 2_000;
+
+/** A check that gave no answer in time fails when its last good one is older: a busy machine is no outage. ms */
+const LATE_MS = 10_000;
+
+interface Entry {
+  readonly check: Check;
+  readonly readiness: boolean;
+  /** Of the last good answer, monotonic; null before the first. */
+  fineAt: number | null;
+}
 
 /** The named checks of a process. */
 export class Health {
-  private readonly checks = new Map<string, { readonly check: Check; readonly readiness: boolean }>();
+  private readonly checks = new Map<string, Entry>();
 
   /**
    * Adds a check, or replaces the one of that name. What it throws is a failure too.
    * @returns takes the check away.
    */
-  add(name: string, check: Check, { readiness = true }: CheckOptions = {}): () => void {
-    const entry = { check, readiness };
+  add(name: string, check: Check, { readiness = true, fine = false }: CheckOptions = {}): () => void {
+    const entry: Entry = { check, readiness, fineAt: fine ? performance.now() : null };
     this.checks.set(name, entry);
     return () => {
       if (this.checks.get(name) === entry) this.checks.delete(name);
@@ -51,23 +63,35 @@ export class Health {
   /** Runs all checks side by side; takes 2 s at most and never throws. */
   async report(): Promise<HealthReport> {
     const entries = [...this.checks];
-    const checks = await Promise.all(entries.map(([name, { check }]) => run(name, check)));
+    const checks = await Promise.all(entries.map(([name, entry]) => run(name, entry)));
     const failing = entries.filter((_, index) => checks[index]?.status === 'failing');
     const status = failing.some(([, { readiness }]) => readiness) ? 'failing' : failing.length > 0 ? 'degraded' : 'ok';
     return { status, checks };
   }
 }
 
-async function run(name: string, check: Check): Promise<CheckResult> {
+async function run(name: string, entry: Entry): Promise<CheckResult> {
   let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<CheckFault>((resolve) => {
+  const timeout = new Promise<CheckFault | 'late'>((resolve) => {
     timer = setTimeout(
-      () => resolve({ code: 'check_timeout', reason: `no answer within ${CHECK_TIMEOUT_MS} ms` }),
+      () =>
+        resolve(
+          entry.fineAt !== null && performance.now() - entry.fineAt < LATE_MS
+            ? 'late'
+            : { code: 'check_timeout', reason: `no answer within ${CHECK_TIMEOUT_MS} ms` },
+        ),
       CHECK_TIMEOUT_MS,
     );
   });
   try {
-    const fault = await Promise.race([Promise.resolve().then(check), timeout]);
+    const fault = await Promise.race([Promise.resolve().then(entry.check), timeout]);
+    if (fault === 'late')
+      return {
+        name,
+        status: 'ok',
+        reason: `no answer within ${CHECK_TIMEOUT_MS} ms, though a good one shortly before`,
+      };
+    if (fault === null) entry.fineAt = performance.now();
     return fault === null
       ? { name, status: 'ok' }
       : { name, status: 'failing', remedy: symptomOf(fault.code).remedy, ...fault };
