@@ -51,7 +51,7 @@ export function streamConfig(prefix: string, replicas: number): Partial<StreamCo
   };
 }
 
-/** @param nowMs Unix time; the consumer starts a little before it. */
+/** @param nowMs Unix time by the server's clock; the consumer starts a little before it. */
 export function consumerConfig(prefix: string, service: string, event: EventDefinition, nowMs: number): ConsumerConfig {
   return {
     durable_name: durableName(service, event),
@@ -98,7 +98,12 @@ export async function ensureConsumer(
   const durable = durableName(service, event);
   if (await exists(jsm, stream, durable)) return false;
   try {
-    await jsm.consumers.add(stream, consumerConfig(prefix, service, event, Date.now()));
+    // By the server's clock: one that began in a fast client's future would be given nothing until then.
+    const { ts } = await jsm.streams.info(stream);
+    await jsm.consumers.add(
+      stream,
+      consumerConfig(prefix, service, event, ts === undefined ? Date.now() : Date.parse(ts)),
+    );
     return true;
   } catch (error) {
     // A sibling made it in between, with another start time.

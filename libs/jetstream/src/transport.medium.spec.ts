@@ -127,6 +127,23 @@ describe('handlers', () => {
   });
 });
 
+describe('a consumer made by a replica whose clock is fast', () => {
+  it('begins in the past of the server, not in a future that everybody would wait for', async () => {
+    const now = Date.now.bind(Date);
+    const fast = jest.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+    const seen: TaskCreated[] = [];
+    try {
+      await handling(async (payload) => void seen.push(payload));
+    } finally {
+      fast.mockRestore();
+    }
+    const payload = task();
+    await broker.publish(taskCreated, payload);
+    await eventually(() => seen.length === 1);
+    expect(seen).toEqual([payload]);
+  });
+});
+
 describe('a message delivered too often', () => {
   it('is parked before its handler is called again, then ended', async () => {
     let calls = 0;

@@ -320,6 +320,21 @@ describe('driving a run', () => {
     expect(readFileSync(file, 'utf8')).toBe('started\n');
   });
 
+  it('gives an agent its time by the database’s clock, however wrong its own is', async () => {
+    const { run } = await aScene(['sh', '-c', 'sleep 0.5; echo done > b.txt']);
+    const now = Date.now.bind(Date);
+    const slow = jest.spyOn(Date, 'now').mockImplementation(() => now() - 2 * 3_600_000);
+    try {
+      expect(await (await driverOf('a', run)).drive()).toBe('finished');
+    } finally {
+      slow.mockRestore();
+    }
+    expect(await outcomeOf(run)).toMatchObject({ kind: 'commits' });
+    const { deadlineAt, limits } = await readRun(run);
+    const left = deadlineAt!.getTime() - Date.now();
+    expect(Math.abs(left - limits.maxRunMinutes * 60_000)).toBeLessThan(60_000);
+  });
+
   it('stops the agent and what it started, and is judged as stopped', async () => {
     const { run } = await aScene(['sh', '-c', 'trap "" INT TERM; setsid sleep 60 & echo $!; sleep 60']);
     const driver = await driverOf('a', run);

@@ -338,13 +338,14 @@ export class RunDriver {
     this.control.stop(() => (this.wantStop = false));
   }
 
-  /** By the database's clock until the world was read, by this process's since. */
+  /** By the database's clock until the world was read, since then by a monotonic one: hosts' own may be hours apart. */
   private askedMsAgo(): number {
     return this.world.placedMsAgo + performance.now() - this.openedAt;
   }
 
   private deadline(): number {
-    return this.run.deadlineAt?.getTime() ?? Date.now() + this.run.limits.maxRunMinutes * 60_000;
+    const { deadlineAt, placedAt, limits } = this.run;
+    return deadlineAt?.getTime() ?? placedAt.getTime() + this.askedMsAgo() + limits.maxRunMinutes * 60_000;
   }
 
   /** Wrong settings and missing credentials end the run by name, before anything is started. */
