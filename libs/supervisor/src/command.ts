@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandAnswer, CommandRequest } from '@capstan/domain';
 import { notFound } from './fault.js';
@@ -8,11 +7,15 @@ import type { RunDirectory } from './run-directory.js';
 import { status } from './status.js';
 import { Watch } from './watch.js';
 
-/** Hands a command to the run's keeper and waits for its answer. A repeated id gets the first answer. */
+/**
+ * Hands a command to the run's keeper and waits for its answer. A repeated id gets the first answer. The stop of a run
+ * that was never started is its end: whoever asks for its start later finds it ended.
+ */
 export async function command(run: RunDirectory, request: CommandRequest): Promise<CommandAnswer> {
-  if (!existsSync(run.path)) throw notFound(run.runId);
   const { id, epoch } = request;
   requireSafeName(id, 'command id');
+  if (!run.isThere && request.command !== 'stop') throw notFound(run.runId);
+  if (!run.isThere && run.make()) return neverStart(run, request);
   const earlier = answerOf(run, id);
   if (earlier !== undefined) return earlier;
   if (epoch < run.epoch()) return { id, accepted: false, refusal: 'fenced' };
@@ -27,6 +30,15 @@ export async function command(run: RunDirectory, request: CommandRequest): Promi
   } finally {
     watch.close();
   }
+}
+
+/** Under the stop's epoch: a start that a former owner of the run asks for is fenced. */
+function neverStart(run: RunDirectory, { id, epoch }: CommandRequest): CommandAnswer {
+  run.raiseEpoch(epoch);
+  run.exit = { code: null, signal: null, ended: 'stopped', message: 'Stopped before it was started' };
+  const answer = { id, accepted: true };
+  run.create(join('commands', `${id}.answer`), answer);
+  return answer;
 }
 
 function answerOf(run: RunDirectory, id: string, epoch?: number): CommandAnswer | undefined {

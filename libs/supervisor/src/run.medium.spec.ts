@@ -210,8 +210,18 @@ describe('a run', () => {
   it('knows no run that was never launched', async () => {
     expect(pod.status(runId)).toEqual({ state: 'unknown', lastLine: 0, epoch: 0 });
     expect((await pod.readToEnd(runId).catch(() => ({ code: -1 }))).code).toBe(4);
-    expect(stop('x')).toMatchObject({ error: { code: 'run_not_found' } });
+    const interrupt = { id: 'x', epoch: 1, command: 'interrupt' };
+    expect(pod.ask('command', runId, interrupt)).toMatchObject({ error: { code: 'run_not_found' } });
   });
+
+  it('is never started once it was stopped before its start', async () => {
+    expect(pod.ask('command', runId, { id: 's', epoch: 2, command: 'stop' })).toEqual({ id: 's', accepted: true });
+    expect(pod.ask('command', runId, { id: 's', epoch: 2, command: 'stop' })).toEqual({ id: 's', accepted: true });
+    expect(() => pod.launch(runId, 'echo late > started', { epoch: 1 })).toThrow(/overtaken/);
+    expect(pod.processes(runId)).toEqual([]);
+    expect(pod.status(runId)).toMatchObject({ state: 'exited', exit: { ended: 'stopped' } });
+    expect((await pod.readToEnd(runId, 3)).lines).toMatchObject([{ kind: 'exit', exit: { ended: 'stopped' } }]);
+  }, 30_000);
 
   it('discards ended runs only, and nothing outside the root', async () => {
     pod.launch(runId, 'sleep 600');

@@ -22,7 +22,7 @@ export const SELF_EXPLAINING: Readonly<Record<string, readonly string[]>> = {
     ...['exec_timeout', 'exec_output_too_large', 'exec_failed', 'exec_dropped', 'exec_unreachable', 'exec_killed'],
     ...['attach_silent', 'fenced', 'failed', 'run_not_ending', 'pod_terminating', 'pod_not_found', 'pod_unreadable'],
     ...['pod_not_ready', 'bad_pod_name', 'effect_deadline', 'superseded', 'stale', 'not_opened', 'open_raced'],
-    ...['push_raced', 'pull_request_hidden', 'git_failed', 'claim_lost', 'workspace_paused'],
+    ...['push_raced', 'start_raced', 'pull_request_hidden', 'git_failed', 'claim_lost', 'workspace_paused'],
   ],
   'a fault of Capstan itself, or of a machine whose processes survive SIGKILL': [
     ...['bug', 'service_main_invalid', 'runtime_unsupported', 'nats_stuck', 'postgres_stuck'],

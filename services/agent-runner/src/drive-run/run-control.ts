@@ -1,10 +1,18 @@
-import { TransientError, UserError, errorText, type CommandRequest, type RunLimitReached } from '@capstan/domain';
+import {
+  TransientError,
+  UserError,
+  errorText,
+  type CommandRequest,
+  type RunLimitReached,
+  type RunOutcome,
+} from '@capstan/domain';
 import { cleanHiddenText, type AgentAdapter } from '@capstan/agents';
 import type { Database, Run, RunCommand, RunCommandAnswerJson } from '@capstan/database';
 import type { SupervisorClient } from '@capstan/runtimes';
 import type { RenewedRun } from '../lease-run/lease-run.apply.js';
 import { FencedError } from '../write-log/log-writer.js';
 import { openCommands, recordAnswer } from './run-control.apply.js';
+import { Ended } from './run-end.js';
 
 export interface ControlParts {
   readonly database: Database;
@@ -24,6 +32,7 @@ export class RunControl {
   private stopSent: Promise<void> | undefined;
   private limitSent: Promise<void> | undefined;
   private speaking: Promise<void> | undefined;
+  private mayStart = false;
 
   constructor(private readonly parts: ControlParts) {}
 
@@ -113,6 +122,32 @@ export class RunControl {
       if (error instanceof UserError && error.code === 'run_not_found') return { accepted: false, refusal: 'ended' };
       throw error;
     }
+  }
+
+  /** A start was asked for: whatever is heard of it, it may still come. */
+  startAsked(): void {
+    this.mayStart = true;
+  }
+
+  /**
+   * Sees to it that a run which is over before its agent was started never is: an owner that was asleep, or a request
+   * whose answer was lost, may still ask for the start. Where somebody was faster, the run is driven again.
+   */
+  async neverStarted(outcome: RunOutcome): Promise<RunOutcome> {
+    const { run, supervisor, reach } = this.parts;
+    if (run.state !== 'leased' || (!this.mayStart && run.epoch === 1)) return outcome;
+    try {
+      const command = { id: `never-${run.epoch}`, epoch: run.epoch, command: 'stop' } as const;
+      const { refusal } = await reach(() => supervisor.command(run.id, command));
+      if (refusal === 'fenced') throw new FencedError(run.id);
+      const { state } = await reach(() => supervisor.status(run.id));
+      if (state !== 'running') return outcome;
+    } catch (error) {
+      // The pod is gone, and everything in it.
+      if (error instanceof Ended) return outcome;
+      throw error;
+    }
+    throw new TransientError('the agent was started while the run was given up', { code: 'start_raced' });
   }
 
   private async send(command: Omit<CommandRequest, 'epoch'>, said: string): Promise<void> {
