@@ -174,7 +174,7 @@ export class RunDriver {
       await this.control.settle();
       return await this.judge(end);
     } catch (error) {
-      if (error instanceof Ended) return error.outcome;
+      if (error instanceof Ended) return this.launched ? error.outcome : this.control.neverStarted(error.outcome);
       throw error;
     }
   }
@@ -235,6 +235,7 @@ export class RunDriver {
   private async startUnlessStopped(request: Required<StartRequest>): Promise<StartedRun | UserError | TransientError> {
     const { supervisor, run, wantStop, wantHold } = this;
     const { signal } = this.abort;
+    this.control.startAsked();
     if (!wantStop && !wantHold)
       return startOrRefusal(supervisor, run.id, request, { signal, preparing: this.preparing.signal });
     const { state, process } = await supervisor.status(run.id);
