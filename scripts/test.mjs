@@ -51,6 +51,12 @@ const SUITES = {
     env: (file) => ({ CAPSTAN_CRASH_REPORT: file }),
     count: crashCount,
   },
+  // Builds that lack something on purpose, at the suite's default size: it has to catch each.
+  broken: {
+    args: () => ['test/crash/dist/main.js', '--broken'],
+    env: (file) => ({ CAPSTAN_CRASH_REPORT: file, CAPSTAN_CRASH_TASKS: '30' }),
+    count: crashCount,
+  },
   browser: {
     args: () => ['test/e2e/browser.mjs', '--reporter=list,json'],
     env: (file) => ({ PLAYWRIGHT_JSON_OUTPUT_NAME: file }),
