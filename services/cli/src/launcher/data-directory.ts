@@ -41,7 +41,12 @@ export class DataDirectory {
   constructor(readonly path: string) {}
 
   get logFile(): string {
-    return join(this.path, 'log', 'host.log');
+    return join(this.logs, 'host.log');
+  }
+
+  /** Directory of the logs of host and servers. */
+  get logs(): string {
+    return join(this.path, 'log');
   }
 
   /** Directory of the pods: one directory per pod. */

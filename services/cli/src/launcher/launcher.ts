@@ -3,6 +3,7 @@ import { TransientError, errorText } from '@capstan/domain';
 import type { CliConfig } from '../cli.config.js';
 import { freePort } from '../servers/free-port.js';
 import { isAlive, stopProcess } from '../servers/process-identity.js';
+import { rotateLogs } from '../servers/log-rotation.js';
 import { makePrivate } from '../servers/postgres.js';
 import { startServers, type Servers } from '../servers/servers.js';
 import { countAgents, type RunningAgents } from './agents.js';
@@ -21,6 +22,7 @@ export type LauncherEvent =
   | HostEvent;
 
 const REPAIR_EVERY_MS = 1_000;
+const LOGS_EVERY_MS = 30_000;
 const ORPHAN_ENDS_WITHIN_MS = 20_000;
 
 /**
@@ -34,6 +36,8 @@ export class Launcher {
   private servers: Servers | undefined;
   private host: HostProcess | undefined;
   private repairs: NodeJS.Timeout | undefined;
+  private rotations: NodeJS.Timeout | undefined;
+  private logsStuck = false;
   private repairing: Promise<void> = Promise.resolve();
   private stopping: Promise<RunningAgents> | undefined;
 
@@ -72,6 +76,7 @@ export class Launcher {
     const setUpUrl = (await this.needsSetUp()) ? `${this.url}/setup#token=${secrets.setUpToken}` : undefined;
     this.tell({ kind: 'ready', url: this.url, setUpUrl, ms: performance.now() - startedAt });
     this.watchServers(servers);
+    this.rotations = setInterval(() => this.rotateLogs(), LOGS_EVERY_MS);
   }
 
   /** Stops services, NATS and Postgres, in this order; agents go on. Safe to call at any time and more than once. */
@@ -82,6 +87,7 @@ export class Launcher {
 
   private async stopAll(): Promise<RunningAgents> {
     clearInterval(this.repairs);
+    clearInterval(this.rotations);
     await this.repairing;
     const agents = await this.agents();
     if (agents.count > 0) this.tell({ kind: 'agents', ...agents });
@@ -191,6 +197,17 @@ export class Launcher {
           busy = false;
         });
     }, REPAIR_EVERY_MS);
+  }
+
+  /** What is in the way, a full disk most likely, is said once; it is tried again all the same. */
+  private rotateLogs(): void {
+    try {
+      rotateLogs(this.directory.logs);
+      this.logsStuck = false;
+    } catch (error) {
+      if (!this.logsStuck) this.tell({ kind: 'trouble', text: `the logs can't be kept short: ${errorText(error)}` });
+      this.logsStuck = true;
+    }
   }
 
   private async needsSetUp(): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { LOG_ROTATES_AT_BYTES } from './log-rotation.js';
 
 /**
  * A process that can be told from a later one with the same number: `startTime` is clock ticks since boot on Linux
@@ -78,8 +79,6 @@ export async function stopProcess(
   if (isAlive(process_)) process.kill(process_.pid, harder);
   return waitUntilGone(process_, 5_000);
 }
-
-const LOG_ROTATES_AT_BYTES = 16 * 1024 * 1024;
 
 /**
  * Starts a program in a session of its own: neither Ctrl-C in the terminal nor the death of the one who started it
