@@ -1,5 +1,5 @@
 import { TransientError, UserError, errorAdvice, type Id } from '@capstan/domain';
-import { isDatabaseOutage, type Database, type PullRequest } from '@capstan/database';
+import { MESSAGE_PENDING, isDatabaseOutage, type Database, type PullRequest } from '@capstan/database';
 import type { ForgeAccess } from '../forge-access.js';
 import type { FollowSnapshot, MergeAttempt, ViewReading } from './follow.decide.js';
 
@@ -105,7 +105,8 @@ export async function readFollow(
 type Surroundings = FollowSnapshot['task'] & FollowSnapshot['rules'] & { readonly now: Date; readonly paused: boolean };
 const SURROUNDINGS = `
   select clock_timestamp() as now, task.state, task.intent, task.generation,
-         exists (select 1 from run where run.task_id = task.id and run.state <> 'finished') as agent_at_work,
+         (exists (select 1 from run where run.task_id = task.id and run.state <> 'finished')
+           or exists (select from task_request m where m.task_id = task.id and ${MESSAGE_PENDING})) as agent_at_work,
          repository.auto_merge, repository.merge_without_checks, repository.required_approvals,
          workspace.paused_at is not null as paused
     from pull_request join task on task.id = pull_request.task_id

@@ -1,5 +1,12 @@
 import { Bug, TransientError } from '@capstan/domain';
-import { recordTaskEvent, type Database, type Effect, type PullRequest, type Tx } from '@capstan/database';
+import {
+  MESSAGE_PENDING,
+  recordTaskEvent,
+  type Database,
+  type Effect,
+  type PullRequest,
+  type Tx,
+} from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
 import type { EffectHandler, EffectOutcome, WriteContext } from '@capstan/service-kit';
 import type { ForgeAccess } from '../forge-access.js';
@@ -83,7 +90,9 @@ export class MergePullRequest implements EffectHandler {
     const [row] = await this.database.query<PullRequest & MergeSight>(
       `select pr.*, task.generation as task_generation, task.state as task_state, repository.auto_merge,
               workspace.paused_at is not null as paused,
-              task.intent is not null or exists (select 1 from run where run.task_id = task.id and run.state <> 'finished') as busy
+              (task.intent is not null or task.state = 'queued'
+                or exists (select 1 from run where run.task_id = task.id and run.state <> 'finished')
+                or exists (select from task_request m where m.task_id = task.id and ${MESSAGE_PENDING})) as busy
          from pull_request pr join task on task.id = pr.task_id join workspace on workspace.id = pr.workspace_id
          join repository on repository.id = pr.repository_id
         where pr.id = $1`,

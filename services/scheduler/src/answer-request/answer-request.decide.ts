@@ -3,6 +3,8 @@ import type { TaskPatch } from '@capstan/database';
 import { decideInterrupt, decideMessage } from './message.decide.js';
 import { FRESH, obstacle, refuse, withMoney, type RequestPlan, type RequestSnapshot } from './request-plan.js';
 
+export type { RequestPlan, RequestSnapshot } from './request-plan.js';
+
 /** What a request does to its task now. Everything refused says why, in words for the person who asked. */
 export function decideAnswer(snapshot: RequestSnapshot): RequestPlan {
   const { request } = snapshot;
