@@ -152,6 +152,38 @@ describe('the schema', () => {
         },
       ),
     ).rejects.toThrow(/row-level security/);
+    const free = await database.query<{ id: string }>('select id from task where id = any($1)', [
+      [mine.id, foreign.id],
+    ]);
+    expect(free).toHaveLength(2);
+  });
+
+  it('binds every tenant table, all in the same words', async () => {
+    const policies = await database.query<{ tablename: string; qual: string; withCheck: string }>(
+      `select tablename, qual, with_check from pg_policies where policyname = 'workspace_bound'`,
+    );
+    expect(policies.length).toBeGreaterThan(20);
+    const words = new Set(policies.flatMap(({ qual, withCheck }) => [qual, withCheck]));
+    expect([...words]).toEqual([expect.stringMatching(/^\(\(workspace_id = /)]);
+  });
+
+  it('binds in words that the planner can count with: a join over a workspace is no loop over its tasks', async () => {
+    const { workspaceId, repositoryId } = await aTask();
+    await database.query(
+      `insert into task (id, workspace_id, repository_id, kind, title, body, state, base_branch, created_by)
+       select gen_random_uuid(), $1, $2, 'change', 'T', '', 'completed', 'main', '{}' from generate_series(1, 1000)`,
+      [workspaceId, repositoryId],
+    );
+    await database.query('analyze task');
+    const [plan] = await database.transaction(
+      (tx) =>
+        tx.query<Record<string, [{ Plan: { 'Plan Rows': number } }]>>(
+          'explain (format json) select id from task where workspace_id = $1',
+          [workspaceId],
+        ),
+      { workspaceId },
+    );
+    expect(Object.values(plan!)[0]![0].Plan['Plan Rows']).toBeGreaterThan(500);
   });
 });
 
