@@ -60,6 +60,7 @@ export class BenchRun {
   private scene: Scene | null = null;
   /** Kept as a promise: what is half started when somebody presses Ctrl-C is ended too. */
   private opening: Promise<Stage> | null = null;
+  private closing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly config: BenchConfig,
@@ -83,12 +84,13 @@ export class BenchRun {
     return { quick, machine: machine!, reports };
   }
 
+  /** Whoever comes while it is being closed waits for that too: agents must not be left to themselves. */
   async close(): Promise<void> {
     const { opening } = this;
     this.opening = null;
     this.scene = null;
-    const stage = await opening?.catch(() => null);
-    await stage?.close();
+    if (opening !== null) this.closing = opening.then((stage) => stage.close(), nothingToClose);
+    await this.closing;
   }
 
   private async stageFor(scene: Scene): Promise<Stage> {
@@ -108,3 +110,6 @@ export class BenchRun {
     return machine;
   }
 }
+
+/** What could not be opened has ended what it had started. */
+function nothingToClose(): void {}
