@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MAX_POD_ATTEMPTS, TransientError } from '@capstan/domain';
@@ -11,6 +11,7 @@ import { reclaimPods } from './reclaim-pods/reclaim-pods.apply.js';
 import {
   dueWorktrees,
   removeOrphans,
+  removeRunDirectories,
   removeWorktree,
   type ReclaimPorts,
 } from './reclaim-worktrees/reclaim-worktrees.apply.js';
@@ -243,6 +244,25 @@ describe('worktrees', () => {
   it('stay while their pull request is open', async () => {
     await aWorktree('pr_opened');
     expect(await dueWorktrees(reclaim(), 10)).toEqual([]);
+  });
+
+  it('take the journals of their runs along, and nobody’s journal stays for ever', async () => {
+    const { pod, task, run } = await aWorktree('pr_opened');
+    const journal = (id: string) => `${runtime.root(pod.name)}/runs/${id}`;
+    const unknown = newId();
+    for (const id of [run.id, unknown]) {
+      mkdirSync(journal(id), { recursive: true });
+      writeFileSync(`${journal(id)}/exit.json`, '{"code":0,"signal":null}');
+    }
+    await database.query(`update run set finished_at = now() - interval '2 hours'`);
+    expect(await removeRunDirectories(reclaim(), pod)).toBe(1);
+    expect([existsSync(journal(unknown)), existsSync(journal(run.id))]).toEqual([false, true]);
+    await database.query('update worktree set removed_at = now() where task_id = $1', [task.id]);
+    await database.query(`update run set finished_at = now()`);
+    expect(await removeRunDirectories(reclaim(), pod)).toBe(0);
+    await database.query(`update run set finished_at = now() - interval '2 hours'`);
+    expect(await removeRunDirectories(reclaim(), pod)).toBe(1);
+    expect(existsSync(journal(run.id))).toBe(false);
   });
 
   it('that no row knows are removed and told', async () => {

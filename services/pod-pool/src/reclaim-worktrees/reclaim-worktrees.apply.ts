@@ -11,7 +11,13 @@ export interface ReclaimPorts {
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
 }
 
-type DueWorktree = Pick<Worktree, 'id' | 'podId' | 'taskId' | 'generation' | 'path' | 'home'> & { readonly podName: string };
+type DueWorktree = Pick<Worktree, 'id' | 'podId' | 'taskId' | 'generation' | 'path' | 'home'> & {
+  readonly podName: string;
+};
+
+const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Each is a word to the supervisor, so few at a time. */
+const RUNS_AT_A_TIME = 20;
 
 /** Worktrees whose task has ended long enough ago, or that nobody will come back to; at most `limit`. */
 export async function dueWorktrees(
@@ -83,6 +89,43 @@ export async function removeOrphans(
     }),
   );
   return orphans;
+}
+
+/**
+ * Removes directories of a pod's `runs`, with their journals, that nobody reads again: of runs that no row knows, and of
+ * runs that ended an hour ago and whose worktree is gone. A run that still runs, whoever started it, keeps its own.
+ * Answers how many were removed.
+ */
+export async function removeRunDirectories(
+  ports: ReclaimPorts,
+  pod: { readonly id: Id; readonly name: string },
+): Promise<number> {
+  const root = `${ports.runtime.root(pod.name)}/runs`;
+  const listed = await ports.runtime.exec(pod.name, { argv: ['ls', '-1', root], timeoutMs: 10_000 });
+  if (listed.code !== 0) return 0; // no run has been there yet
+  const found = listed.stdout
+    .toString('utf8')
+    .split('\n')
+    .filter((name) => RUN_ID.test(name));
+  if (found.length === 0) return 0;
+  const needed = await ports.database.query<{ id: Id }>(
+    `select u.id from run u
+      where u.id = any($1::uuid[]) and u.pod_id = $2
+        and (u.state <> 'finished' or u.finished_at > clock_timestamp() - interval '1 hour'
+          or not exists (select from worktree w where w.pod_id = u.pod_id and w.task_id = u.task_id
+                           and w.generation = u.generation and w.removed_at is not null))`,
+    [found, pod.id],
+  );
+  const keep = new Set(needed.map(({ id }) => id));
+  const client = new SupervisorClient(ports.runtime, pod.name);
+  const running = async (runId: Id) => (await client.status(runId)).state === 'running';
+  const old: Id[] = [];
+  for (const runId of found.filter((each) => !keep.has(each)).slice(0, RUNS_AT_A_TIME))
+    if (!(await running(runId))) old.push(runId);
+  if (old.length === 0) return 0;
+  await client.discard({ paths: [], runIds: old });
+  ports.report('info', 'journals removed', { podId: pod.id, runs: old.length });
+  return old.length;
 }
 
 function worktreesOf({ runtime }: ReclaimPorts, podName: string): string {

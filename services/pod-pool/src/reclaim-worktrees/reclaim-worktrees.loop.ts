@@ -5,7 +5,13 @@ import type { Runtime } from '@capstan/runtimes';
 import { CONFIG, LOGGER, Loops, type Logger } from '@capstan/service-kit';
 import type { PodPoolConfig } from '../pod-pool.config.js';
 import { RUNTIME } from '../tokens.js';
-import { dueWorktrees, removeOrphans, removeWorktree, type ReclaimPorts } from './reclaim-worktrees.apply.js';
+import {
+  dueWorktrees,
+  removeOrphans,
+  removeRunDirectories,
+  removeWorktree,
+  type ReclaimPorts,
+} from './reclaim-worktrees.apply.js';
 
 const ORPHANS_MS = 300_000;
 
@@ -47,6 +53,7 @@ export class ReclaimWorktreesLoop implements OnApplicationBootstrap {
         ),
       handle: async (pod) => {
         await removeOrphans(this.ports, pod);
+        await removeRunDirectories(this.ports, pod);
       },
     });
   }
