@@ -40,6 +40,7 @@ export function row(change: Partial<PullRequest> = {}): PullRequest {
     createdAt: LONG_AGO,
     attempts: 0,
     lastError: null,
+    lastErrorCode: null,
     parkedAt: null,
     version: 3,
     ...change,
