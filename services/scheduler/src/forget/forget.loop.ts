@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { Database } from '@capstan/database';
+import { Database, MESSAGE_PENDING } from '@capstan/database';
 import {
   CONFIG,
   DAY_MS,
@@ -39,7 +39,8 @@ export function schedulerRules(database: Database, requestDays: number): readonl
       table: 'task_request',
       aged: 'answered_at',
       only: 'r.answered_at is not null',
-      held: 'r.parked_at is not null',
+      // A message that no run has got yet is for the one that a retry would start, however late.
+      held: `r.parked_at is not null or exists (select from task_request m where m.id = r.id and ${MESSAGE_PENDING})`,
       taskState: '(select t.state from task t where t.id = r.task_id)',
       keepMs: requestDays * DAY_MS,
     }),
