@@ -109,7 +109,13 @@ async function measure(config: BenchConfig, print: (text: string) => void): Prom
 }
 
 async function main(): Promise<number> {
-  const config = benchConfig(process.argv.slice(2));
+  let config: BenchConfig;
+  try {
+    config = benchConfig(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return 2;
+  }
   if (config.help) {
     process.stdout.write(USAGE);
     return 0;
@@ -126,8 +132,11 @@ async function main(): Promise<number> {
     if (results === 'interrupted') return 130;
     return conclude(config, results, print) ? 0 : 1;
   } catch (error) {
-    print(`\nThe bench failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    print(`Data and logs: ${config.dataDir}`);
+    if (config.from.length > 0) print(`\nNot done: ${error instanceof Error ? error.message : String(error)}`);
+    else {
+      print(`\nThe bench failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      print(`Data and logs: ${config.dataDir}`);
+    }
     return 1;
   }
 }
