@@ -81,7 +81,7 @@ const aPool = (instance = 'spec') => {
 };
 
 async function aScene(
-  agent: Partial<Repository['agent']> & { argv: string[] },
+  agent: Partial<Repository['agent']> & { readonly argv: readonly string[] },
   { limits, maxCostUsd, reason }: { limits?: Partial<RunLimits>; maxCostUsd?: number; reason?: 'message' } = {},
 ): Promise<{ repository: Repository; run: Run }> {
   const repository = await aRepository(database, {
