@@ -1,5 +1,5 @@
 import { TransientError, UserError } from '@capstan/domain';
-import { prepareFailure } from './agent-launch.js';
+import { isPrepareGivenUp, prepareFailure } from './agent-launch.js';
 
 it.each([
   ['fetch_refused', 'credential_refused', new UserError('the forge said 403', { code: 'fetch_refused' })],
@@ -11,4 +11,14 @@ it.each([
     symptom,
     detail: `The worktree could not be prepared: ${error.message}`,
   });
+});
+
+it.each([
+  ['never for a refusal', new UserError('no', { code: 'fetch_refused' }), 1, 0, true],
+  ['for two minutes while the forge is away', new TransientError('503', { code: 'fetch_failed' }), 40, 119_000, false],
+  ['no longer than that', new TransientError('503', { code: 'fetch_failed' }), 41, 120_000, true],
+  ['twice more for what the pod says', new TransientError('locked', { code: 'locked' }), 2, 1_000, false],
+  ['and then no more', new TransientError('locked', { code: 'locked' }), 3, 2_000, true],
+])('a preparation is tried again: %s', (_when, error, attempt, elapsedMs, givenUp) => {
+  expect(isPrepareGivenUp(error, attempt, elapsedMs)).toBe(givenUp);
 });

@@ -146,6 +146,17 @@ export async function startOrRefusal(
   }
 }
 
+/** Tries of a preparation that failed for a reason of the pod's own that may pass. */
+const PREPARE_TRIES = 3;
+/** A forge that is away is nobody's failure: it is waited for this long before the run gives up, ms. */
+const FORGE_AWAY_MS = 120_000;
+
+/** Whether a preparation that failed so is not tried again. */
+export function isPrepareGivenUp(error: UserError | TransientError, attempt: number, elapsedMs: number): boolean {
+  if (error instanceof UserError) return true;
+  return error.code === 'fetch_failed' ? elapsedMs >= FORGE_AWAY_MS : attempt >= PREPARE_TRIES;
+}
+
 /** The outcome of a run whose worktree can't be had. */
 export function prepareFailure(error: unknown): RunOutcome {
   const code = error instanceof UserError || error instanceof TransientError ? error.code : '';

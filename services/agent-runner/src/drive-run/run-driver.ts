@@ -18,6 +18,7 @@ import { FencedError, LogWriter } from '../write-log/log-writer.js';
 import {
   agentSecrets,
   directoriesOf,
+  isPrepareGivenUp,
   launchRequest,
   podFault,
   prepareFailure,
@@ -49,8 +50,6 @@ export interface DriverPorts {
 
 /** A pod that is not known to be gone is asked again for this long before the run counts as lost, ms. */
 const UNREACHABLE_MS = 120_000;
-/** Tries of a preparation that failed for a reason that may pass. */
-const PREPARE_TRIES = 3;
 
 /**
  * Drives one leased run from wherever it stands to its end: prepare, launch, read, judge. Every step may be repeated by
@@ -216,13 +215,14 @@ export class RunDriver {
 
   /** Asks until the agent is there or its worktree can't be had. Repeating finds a run that was started unheard. */
   private async start(request: Required<StartRequest>): Promise<StartAnswer> {
+    const since = performance.now();
     for (let attempt = 1; ; attempt += 1) {
       const answer = await this.reach(() => this.startUnlessStopped(request));
       if (!(answer instanceof Error)) {
         this.started = answer;
         return answer.answer;
       }
-      if (answer instanceof UserError || attempt >= PREPARE_TRIES) throw new Ended(prepareFailure(answer));
+      if (isPrepareGivenUp(answer, attempt, performance.now() - since)) throw new Ended(prepareFailure(answer));
       this.log('warn', 'preparing will be tried again', { attempt, error: errorText(answer) });
       await this.patience.pause(attempt);
       if (this.wantStop) throw new Ended(STOPPED_BEFORE);
