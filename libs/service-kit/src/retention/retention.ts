@@ -60,7 +60,7 @@ export class Retention {
         const { deleted, left } = await this.bites(rule, stopped);
         if (deleted > 0) gone[rule.table] = (gone[rule.table] ?? 0) + deleted;
         more ||= left;
-        this.oldest.set((await rule.oldestSeconds()) ?? 0, { table: rule.table });
+        this.oldest.set(Math.max(0, (await rule.oldestSeconds()) ?? 0), { table: rule.table });
       } catch (error) {
         failures.push(error);
         this.logger.debug({ err: error, table: rule.table }, `retention of ${rule.table} failed: ${errorText(error)}`);
