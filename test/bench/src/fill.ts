@@ -1,5 +1,5 @@
 import { processesOf } from '@capstan/test-support';
-import { familyOf, pssMbOf } from './process-cost.js';
+import { agentKeepers, familyOf, pssMbOf } from './process-cost.js';
 import type { Stage, StageRepository } from './stage.js';
 
 /** POSTs under way at the same time while it is filled. */
@@ -47,7 +47,8 @@ export async function fillSystem(stage: Stage, { repositories, running, queued, 
     Math.max(0, board - running - queued),
   );
   const stack = Object.values(stage.processes());
-  const known = new Set(stack.flatMap((root) => familyOf(root, new Set(stack))));
+  const others = new Set([...stack, ...agentKeepers()]);
+  const known = new Set(stack.flatMap((root) => familyOf(root, others)));
   const agents = processesOf(stage.dataDir).filter(({ pid }) => !known.has(pid));
   return {
     tasks: board,

@@ -1,6 +1,6 @@
 import type { BenchOptions } from './bench-options.js';
 import { sleep } from './clock.js';
-import { costOf, familyOf, pssMbOf } from './process-cost.js';
+import { agentKeepers, costOf, familyOf, pssMbOf } from './process-cost.js';
 import type { BenchReport } from './report.js';
 import type { Stage } from './stage.js';
 import { bareBootSeconds, bareNodeMb } from './yardsticks.js';
@@ -82,7 +82,7 @@ interface Part {
 
 function look(stage: Stage): Part[] {
   const roots = stage.processes();
-  const others = new Set(Object.values(roots));
+  const others = new Set([...Object.values(roots), ...agentKeepers()]);
   return Object.entries(roots).flatMap(([name, root]) => {
     const pids = familyOf(root, others);
     if (name !== 'host') return [partOf(name, pids)];

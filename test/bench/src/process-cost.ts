@@ -44,6 +44,13 @@ export function familyOf(root: number, others: ReadonlySet<number>): number[] {
   return family;
 }
 
+/** What keeps an agent, whoever started it: with the agent it belongs to no part of the stack. */
+export function agentKeepers(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && /supervisor\.mjs\0keep\0/.test(read(`/proc/${name}/cmdline`) ?? ''))
+    .map(Number);
+}
+
 /** Looks at a process every 50 ms. */
 export class CostSampler {
   private readonly begun: ProcessCost | null;
