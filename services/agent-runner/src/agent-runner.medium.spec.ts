@@ -365,7 +365,10 @@ describe('driving a run', () => {
     end(driver);
     expect(await driving).toBe(how);
     if (how === 'finished') expect(await outcomeOf(run)).toMatchObject({ kind: 'stopped' });
-    expect(existsSync(join(runtime.root(pod.name), 'runs', run.id))).toBe(false);
+    // A stop leaves word that this run is never to be started; neither leaves a keeper or an agent.
+    const directory = join(runtime.root(pod.name), 'runs', run.id);
+    expect(existsSync(join(directory, 'exit.json'))).toBe(how === 'finished');
+    expect(existsSync(join(directory, 'process.json'))).toBe(false);
     expect((await readRun(run)).launchedAt).toBeNull();
     silent.closeAllConnections();
     silent.close();
