@@ -32,9 +32,18 @@ const dependencyLaw = [
     sourceTag: 'type:test-support',
     onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'name:database', 'name:jetstream'],
   },
+  // The model explores the very decisions that services make: of a service it sees these alone, by its exports.
+  { sourceTag: 'type:model', onlyDependOnLibsWithTags: ['type:domain', 'name:database', 'type:service'] },
   {
     sourceTag: 'type:e2e',
-    onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'type:test-support', 'name:database', 'name:jetstream'],
+    onlyDependOnLibsWithTags: [
+      'type:domain',
+      'type:contract',
+      'type:test-support',
+      'type:model',
+      'name:database',
+      'name:jetstream',
+    ],
   },
 ];
 

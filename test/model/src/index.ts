@@ -1,0 +1,3 @@
+export type { Limits } from './replay/present.js';
+export * from './replay/replay.js';
+export type { TraceStep } from './replay/trace.js';
