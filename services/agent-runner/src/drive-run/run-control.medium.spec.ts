@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { noFaults, type RunLimits } from '@capstan/domain';
@@ -311,6 +314,29 @@ describe('a pause', () => {
     expect((await readRun(run)).outcome).toMatchObject({ kind: 'commits' });
   }, 60_000);
 });
+
+it('a pause that comes while a worktree is being prepared starts no agent, and the run goes on behind it', async () => {
+  const { repository, run } = await aScene({ argv: ['sh', '-c', 'echo up; touch a'] });
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const asked = once(silent, 'request');
+  const { port } = silent.address() as AddressInfo;
+  await database.query('update repository set clone_url = $1', [`http://127.0.0.1:${port}/repository.git`]);
+  const pool = aPool();
+  await pool.lease({ takeOver: false });
+  await asked;
+  await pause(repository, true);
+  await renewing(pool, async () => (await readRun(run)).state === 'placed');
+  expect(await readRun(run)).toMatchObject({ owner: null, launchedAt: null });
+  await database.query('update repository set clone_url = $1', [`file://${directory}/repository.git`]);
+  await pause(repository, false);
+  await pool.lease({ takeOver: false });
+  await renewing(pool, async () => (await readRun(run)).state === 'finished');
+  expect((await readRun(run)).outcome).toMatchObject({ kind: 'commits' });
+  expect(await said(run)).toEqual(['up']);
+  silent.closeAllConnections();
+  silent.close();
+}, 60_000);
 
 function isAlive(pid: number): boolean {
   const state = execFileSync('sh', ['-c', `ps -o stat= -p ${pid} || true`], { encoding: 'utf8' }).trim();

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { TASK_TRANSITIONS, errorText, type Id } from '@capstan/domain';
+import { TASK_TRANSITIONS, type Id } from '@capstan/domain';
 import { Database, clearRow, failRow } from '@capstan/database';
 import { LOGGER, coalesce, type Logger } from '@capstan/service-kit';
 import { Placer } from '../place-task/place-task.loop.js';
