@@ -26,8 +26,13 @@ import {
   type GitHubDouble,
   type TestDatabase,
 } from '@capstan/test-support';
-import type { BundleWish } from './pod-bundle.js';
+import type { BundleSource, BundleWish } from './pod-bundle.js';
+import { Intake } from './publish/intake.js';
+import { Git } from './push/git.js';
+import { Mirrors } from './push/mirror.js';
 import { Watcher } from './watcher.js';
+
+const GIT_PATH = '/usr/local/bin:/usr/bin:/bin';
 
 const execute = promisify(execFile);
 export const NAME = 'acme/app';
@@ -76,13 +81,23 @@ export class Stage {
       loops,
       metrics: new Metrics(),
       owner,
-      bundles: { collect: (wish: BundleWish) => this.bundles.get(wish.runId)!() },
+      bundles: this.source,
       mirrorsDirectory: join(this.directory, owner),
-      gitEnvironment: { PATH: [gitPath, '/usr/local/bin:/usr/bin:/bin'].filter(Boolean).join(':') },
+      gitEnvironment: { PATH: [gitPath, GIT_PATH].filter(Boolean).join(':') },
       intervalMs: 30_000,
     });
     this.replicas.push({ watcher, loops });
     return watcher;
+  }
+
+  /** What brings commits in, with a mirror directory of its own and no watcher around it. */
+  intake(): Intake {
+    const mirrors = new Mirrors(new Git({ PATH: GIT_PATH }), join(this.directory, 'intake'));
+    return new Intake(this.database, this.vault, mirrors, this.source);
+  }
+
+  private get source(): BundleSource {
+    return { collect: (wish: BundleWish) => this.bundles.get(wish.runId)!() };
   }
 
   /** A working clone on the branch, as an agent has it. */

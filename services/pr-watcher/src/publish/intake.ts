@@ -1,4 +1,4 @@
-import { UserError } from '@capstan/domain';
+import { UserError, type Id } from '@capstan/domain';
 import type { Database } from '@capstan/database';
 import type { Vault } from '@capstan/service-kit';
 import type { RepositoryAccess } from '../forge-access.js';
@@ -16,6 +16,8 @@ export function checkedRef(runId: string): string {
 
 /** Brings a run's commits into this replica's mirror, and lets nothing through unchecked. */
 export class Intake {
+  private readonly preparing = new Map<Id, Promise<BundleVerdict>>();
+
   constructor(
     private readonly database: Database,
     private readonly vault: Vault,
@@ -23,8 +25,19 @@ export class Intake {
     private readonly bundles: BundleSource,
   ) {}
 
-  /** Fetches, checks and judges; once it was judged good, the same run is answered from the mirror. */
-  async prepare(access: RepositoryAccess, run: PublishSnapshot['run']): Promise<BundleVerdict> {
+  /**
+   * Fetches, checks and judges; once it was judged good, the same run is answered from the mirror. A run's file and refs
+   * in the mirror have one user at a time: whoever asks meanwhile, as publishing and its push may, gets the same answer.
+   */
+  prepare(access: RepositoryAccess, run: PublishSnapshot['run']): Promise<BundleVerdict> {
+    const begun = this.preparing.get(run.id);
+    if (begun !== undefined) return begun;
+    const preparing = this.prepareAlone(access, run).finally(() => this.preparing.delete(run.id));
+    this.preparing.set(run.id, preparing);
+    return preparing;
+  }
+
+  private async prepareAlone(access: RepositoryAccess, run: PublishSnapshot['run']): Promise<BundleVerdict> {
     const head = run.outcome?.head;
     const base = run.baseSha ?? run.outcome?.base;
     if (head === undefined || base === undefined)

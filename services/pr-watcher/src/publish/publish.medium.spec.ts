@@ -1,4 +1,5 @@
 import { aPullRequest, eventually } from '@capstan/test-support';
+import { ForgeAccess } from '../forge-access.js';
 import { NAME, Stage } from '../stage.fixture.js';
 import { requestOpen, requestPush } from './publish.apply.js';
 import { pushKey, readPublish } from './publish.snapshot.js';
@@ -35,6 +36,18 @@ it('takes commits to a merged pull request, once, with two replicas and every an
     ['PUT', 0],
   ]);
   expect(stage.forge.faultsOfOurs).toEqual([]);
+});
+
+it('gives everybody who asks for the same commits at once the same answer', async () => {
+  stage = await Stage.open();
+  const worktree = await (await stage.worktree('capstan/5-fix')).commit(FIX);
+  const { run } = await stage.finishedRun(worktree);
+  const repository = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id);
+  const intake = stage.intake();
+  const { run: wanted } = (await readPublish(stage.database, run.id))!;
+  const answers = await Promise.all(Array.from({ length: 6 }, () => intake.prepare(repository, wanted)));
+  expect(answers).toEqual(answers.map(() => ({ kind: 'publish', head: run.headSha })));
+  expect(await intake.prepare(repository, wanted)).toEqual(answers[0]);
 });
 
 it('writes what the work is for into the pull request', async () => {

@@ -13,7 +13,7 @@ export type PushResult =
 const TRACKED = 'refs/remotes/origin';
 /** The machine's faults, not the bundle's. */
 const MACHINE_FAULT =
-  /no space left|read-only file system|permission denied|unable to (write|create)|could not resolve|unable to access|timed out|RPC failed/i;
+  /no space left|read-only file system|permission denied|unable to (write|create)|could not open|cannot lock ref|could not resolve|unable to access|timed out|RPC failed/i;
 const ACCESS_REFUSED =
   /authentication failed|could not read username|returned error: (401|403|404)|repository not found|not found/i;
 
