@@ -18,6 +18,7 @@ import {
   walkFirstPoints,
   type FaultPointReport,
 } from './faults/walk.js';
+import { replayed } from './replay.js';
 import { untilQuiet, untilSettled } from './settle.js';
 import { Stage } from './stage/stage.js';
 import { installTrace, writeTrace } from './stage/trace.js';
@@ -92,7 +93,9 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
     const violations = await judged(stage, workload);
     violations.push(...fences(await readRunChanges(stage.database)));
     if (walking && config.tasks >= ALL_POINTS_FROM_TASKS) violations.push(...neverPassed(stage));
-    const traceLines = await writeTrace(stage.database, join(config.dataDir, 'trace.ndjson'));
+    const trace = join(config.dataDir, 'trace.ndjson');
+    const traceLines = await writeTrace(stage.database, trace);
+    violations.push(...(await replayed(trace, { maxConcurrent: MAX_CONCURRENT })));
     const endStates = await countStates(stage);
     await workload.close();
     const stubborn = await stage.close();
