@@ -116,11 +116,12 @@ test('a ticket moves over the board from Queued to Done without a reload', async
   for (const name of COLUMNS) await expect(column(name)).toBeVisible();
   await page.getByRole('button', { name: 'Resume' }).click();
   await expect(card('Working', title)).toBeVisible({ timeout: 30_000 });
-  // A paused workspace merges nothing, so that the card stays in review for as long as it takes to see it there.
-  await system.capstan.call('PATCH', '/api/workspace', { paused: true });
+  // Without an approval, the card stays in review for as long as it takes to see it there.
+  const repository = `/api/repositories/${system.repositories.get('acme/app')!.id}`;
+  await system.capstan.call('PATCH', repository, { requiredApprovals: 1 });
   system.open('moving');
   await expect(card('In review', title)).toBeVisible({ timeout: 30_000 });
-  await system.capstan.call('PATCH', '/api/workspace', { paused: false });
+  await system.capstan.call('PATCH', repository, { requiredApprovals: 0 });
   await expect(card('Done', title)).toBeVisible({ timeout: 30_000 });
   expect(await page.evaluate(() => 'notReloaded' in window)).toBe(true);
 });
