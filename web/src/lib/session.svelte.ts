@@ -20,8 +20,12 @@ class Session {
     this.me = me;
   }
 
+  /** Somebody leaves of their own will: what is refused meanwhile is no loss, and nothing to come back to. */
+  private leaving = false;
+
   /** The session is gone: to set-up on a new installation, else to sign-in and back here afterwards. */
   async lost(): Promise<void> {
+    if (this.leaving) return;
     this.me = null;
     connection.stop();
     const here = location.pathname + location.search;
@@ -33,10 +37,15 @@ class Session {
   }
 
   async signOut(): Promise<void> {
-    await call('signOut');
-    this.me = null;
-    connection.stop();
-    await goto('/sign-in');
+    this.leaving = true;
+    try {
+      await call('signOut');
+      this.me = null;
+      connection.stop();
+      await goto('/sign-in');
+    } finally {
+      this.leaving = false;
+    }
   }
 }
 
