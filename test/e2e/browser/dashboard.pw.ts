@@ -103,6 +103,12 @@ test('adds a repository; what is wrong is said beside its field', async () => {
   });
 });
 
+async function wantApprovals(requiredApprovals: number): Promise<void> {
+  const path = `/api/repositories/${system.repositories.get('acme/app')!.id}`;
+  const { version } = await system.get<Repository>(path);
+  await system.capstan.call('PATCH', path, { version, requiredApprovals });
+}
+
 test('a ticket moves over the board from Queued to Done without a reload', async () => {
   await system.capstan.call('PATCH', '/api/workspace', { paused: true });
   await page.goto('/');
@@ -117,11 +123,10 @@ test('a ticket moves over the board from Queued to Done without a reload', async
   await page.getByRole('button', { name: 'Resume' }).click();
   await expect(card('Working', title)).toBeVisible({ timeout: 30_000 });
   // Without an approval, the card stays in review for as long as it takes to see it there.
-  const repository = `/api/repositories/${system.repositories.get('acme/app')!.id}`;
-  await system.capstan.call('PATCH', repository, { requiredApprovals: 1 });
+  await wantApprovals(1);
   system.open('moving');
   await expect(card('In review', title)).toBeVisible({ timeout: 30_000 });
-  await system.capstan.call('PATCH', repository, { requiredApprovals: 0 });
+  await wantApprovals(0);
   await expect(card('Done', title)).toBeVisible({ timeout: 30_000 });
   expect(await page.evaluate(() => 'notReloaded' in window)).toBe(true);
 });
