@@ -5,6 +5,7 @@
 //
 // A suite that ends without a result counts as one failure: a runner that dies must not look green.
 import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,12 +14,17 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const results = join(root, '.cache', 'test-results');
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
 
+// Specs wait more than they compute: two at once on two cores, where Jest by itself would run one.
+const workers = String(Math.max(2, availableParallelism() - 1));
+
 /** Each suite: what it runs, and how its report is read. */
 const SUITES = {
   // The Kubernetes specs need a cluster: they are a suite of their own, never a silent skip in this one.
   unit: {
     args: (file) => [
       ...jest,
+      '--maxWorkers',
+      workers,
       '--testPathIgnorePatterns',
       '/node_modules/',
       '/kubernetes.conformance.spec',
@@ -43,7 +49,15 @@ const SUITES = {
     count: jestCount,
   },
   system: {
-    args: (file) => [...jest, '-c', 'test/e2e/jest.config.mjs', '-w', '1', '--json', `--outputFile=${file}`],
+    args: (file) => [
+      ...jest,
+      '-c',
+      'test/e2e/jest.config.mjs',
+      '--maxWorkers',
+      workers,
+      '--json',
+      `--outputFile=${file}`,
+    ],
     count: jestCount,
   },
   crash: {

@@ -2,7 +2,7 @@ import root from '../../jest.config.mjs';
 
 /**
  * The system suites: Capstan as a person runs it, from what was built, one launcher and one forge per file. They bring
- * their own servers, so there is no global set-up, and run in one worker (two cores are shared with what they start).
+ * their own servers, so there is no global set-up.
  */
 const shared = { ...root };
 delete shared.globalSetup;
@@ -12,6 +12,5 @@ export default {
   ...shared,
   rootDir: '../..',
   testMatch: ['<rootDir>/test/e2e/src/**/*.e2e-spec.ts'],
-  maxWorkers: 1,
   testTimeout: 120_000,
 };
