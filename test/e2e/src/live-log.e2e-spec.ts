@@ -37,7 +37,8 @@ describe('A log that is followed live', () => {
           hostsKilled += 1;
           process.kill(system.capstan.hostPid, 'SIGKILL');
         }
-        return seen >= LINES + BURSTS;
+        if (seen < LINES + BURSTS) throw new Error(`Only ${client!.tell()}`);
+        return true;
       },
       90_000,
       100,

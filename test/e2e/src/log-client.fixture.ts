@@ -53,10 +53,21 @@ export class LogClient {
     this.connect();
   }
 
-  /** The link breaks in the middle of whatever comes, and is made anew. */
+  /**
+   * The link breaks in the middle of whatever comes, and is made anew. Only one that is open can break: closed from here
+   * while it opens, Socket.IO would hear of it only when its own limit for opening is up.
+   */
   cut(): void {
+    const engine = this.socket?.io.engine;
+    if (engine?.readyState !== 'open') return;
     this.cuts += 1;
-    this.socket?.io.engine?.close();
+    engine.close();
+  }
+
+  /** Where it stands, in words, for whoever waits for it in vain. */
+  tell(): string {
+    const link = this.socket?.connected ? 'up' : 'down';
+    return `${this.lines.length} lines, ${this.phase}, ${this.cuts} cuts, link ${link}`;
   }
 
   stop(): void {

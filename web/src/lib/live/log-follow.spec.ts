@@ -16,6 +16,9 @@ class World {
   stored = 0;
   ended = false;
   isUp = false;
+  /** The room refuses, although the link is up. */
+  isRoomClosed = false;
+  isInRoom = false;
   readonly got: number[] = [];
   readonly pages: number[] = [];
   state: LogFollowState | null = null;
@@ -25,7 +28,12 @@ class World {
   constructor(readonly pageLines: number) {
     this.follow = new LogFollow(
       {
-        follow: () => this.#later(() => ({ head: this.stored, ended: this.ended })),
+        follow: () =>
+          this.#later(() => {
+            if (this.isRoomClosed) throw new Error('too many at once');
+            this.isInRoom = true;
+            return { head: this.stored, ended: this.ended };
+          }),
         unfollow: () => undefined,
         page: (after) =>
           this.#later(() => {
@@ -76,7 +84,14 @@ class World {
 
   #later<Value>(answer: () => Value): Promise<Value> {
     return new Promise((resolve, reject) => {
-      this.#due.push(() => (this.isUp ? resolve(answer()) : reject(new Error('gateway away'))));
+      this.#due.push(() => {
+        if (!this.isUp) return reject(new Error('gateway away'));
+        try {
+          resolve(answer());
+        } catch (error) {
+          reject(error);
+        }
+      });
     });
   }
 }
@@ -147,6 +162,25 @@ describe('following a log', () => {
     await world.settle();
     expect(world.got).toEqual(range(1, 5));
     expect(world.state?.phase).toBe('live');
+  });
+
+  it('joins in the end, even when a page fails while it waits to try again', async () => {
+    const world = new World(100);
+    world.up();
+    await world.settle();
+    world.down();
+    world.isInRoom = false;
+    world.isRoomClosed = true;
+    world.up();
+    await world.turn();
+    world.follow.head(5, false);
+    await world.turn(2);
+    expect(world.pages.length).toBeGreaterThan(0);
+    world.isRoomClosed = false;
+    world.stored = 5;
+    await world.settle();
+    expect(world.isInRoom).toBe(true);
+    expect(world.got).toEqual(range(1, 5));
   });
 
   it('delivers nothing more once it is stopped', async () => {

@@ -49,7 +49,8 @@ export class LogFollow {
   #reading = false;
   #joining = 0;
   #retries = 0;
-  #callOff: (() => void) | null = null;
+  /** Two waits that don't know of each other: a page that fails must not call off the next try to join the room. */
+  readonly #waits: Record<'join' | 'read', (() => void) | null> = { join: null, read: null };
   #error: unknown = null;
   #state: LogFollowState = { phase: 'history', head: 0, error: null };
 
@@ -74,13 +75,15 @@ export class LogFollow {
       this.head(head, ended);
     } catch (error) {
       if (attempt !== this.#joining || this.#stopped) return;
-      this.#fail(error, () => void this.connected());
+      this.#fail(error, 'join', () => void this.connected());
     }
   }
 
-  /** The link went down; what is being read by REST may go on. */
+  /** The link went down; what is being read by REST may go on. The next link joins anew. */
   disconnected(): void {
     this.#joining++;
+    this.#waits.join?.();
+    this.#waits.join = null;
   }
 
   /** The gateway tells how far the log goes, and whether it is complete. */
@@ -101,7 +104,8 @@ export class LogFollow {
 
   stop(): void {
     this.#stopped = true;
-    this.#callOff?.();
+    this.#waits.join?.();
+    this.#waits.read?.();
     this.#early.clear();
     this.#ports.unfollow();
   }
@@ -136,7 +140,7 @@ export class LogFollow {
   /** Reads what is missing, if anything is, and says where we are. */
   #settle(): void {
     const behind = this.#next <= this.#head;
-    if (behind && !this.#reading && this.#callOff === null) void this.#read();
+    if (behind && !this.#reading && this.#waits.read === null) void this.#read();
     this.#say();
   }
 
@@ -157,19 +161,19 @@ export class LogFollow {
         this.#say();
       }
     } catch (error) {
-      if (!this.#stopped) this.#fail(error, () => this.#settle());
+      if (!this.#stopped) this.#fail(error, 'read', () => this.#settle());
     } finally {
       this.#reading = false;
       if (!this.#stopped) this.#say();
     }
   }
 
-  #fail(error: unknown, again: () => void): void {
+  #fail(error: unknown, step: 'join' | 'read', again: () => void): void {
     this.#error = error;
-    this.#callOff?.();
+    this.#waits[step]?.();
     const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries++);
-    this.#callOff = this.#ports.wait(delay, () => {
-      this.#callOff = null;
+    this.#waits[step] = this.#ports.wait(delay, () => {
+      this.#waits[step] = null;
       again();
     });
     this.#say();
