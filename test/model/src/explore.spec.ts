@@ -8,6 +8,7 @@ const RUNS: Size = { runners: 3, tasks: 3, faults: 2, turns: 1, limit: 2, focus:
 const EFFECTS: Size = { runners: 1, tasks: 1, faults: 2, turns: 1, limit: 1, focus: 'effects' };
 /** As small as shows what a broken law does. */
 const FEW_EFFECTS: Size = { ...EFFECTS, turns: 0 };
+const FAULTLESS_EFFECTS: Size = { ...FEW_EFFECTS, faults: 0 };
 const FEW_RUNS: Size = { ...RUNS, runners: 2, tasks: 1 };
 
 /** An hour of processor time would be a defect of the model; a busy machine is none. */
@@ -81,7 +82,7 @@ describe('The model finds out when a law is missing:', () => {
     ],
     [
       'the wait before a claim is taken over',
-      FEW_EFFECTS,
+      FAULTLESS_EFFECTS,
       { mayClaim: ({ state }) => state === 'requested' || state === 'claimed' },
       /taken over|twice/,
     ],
