@@ -54,14 +54,14 @@ export class Puller {
     this.pump();
   }
 
-  /** Tries again until it succeeds, it is stopped, or the connection is closed for good. */
+  /** Tries again until it succeeds, is refused or stopped, or the connection is closed for good; a 5xx passes. */
   private async patiently<T>(attempt: () => Promise<T>): Promise<T> {
     const { broker, service, event } = this.options;
     for (;;) {
       try {
         return await attempt();
       } catch (error) {
-        const refused = error instanceof JetStreamApiError && !isMissing(error);
+        const refused = error instanceof JetStreamApiError && !isMissing(error) && error.status < 500;
         if (refused || this.stopping || broker.connection.isClosed()) throw error;
         broker.log('warn', `waiting for NATS: ${errorText(error)}`, { consumer: durableName(service, event) });
       }

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { Database, migrate } from '@capstan/database';
-import { SYMPTOMS, UserError } from '@capstan/domain';
+import { SYMPTOMS, TransientError, UserError } from '@capstan/domain';
 import { repositoryChanged, taskCreated, type PayloadOf } from '@capstan/events';
 import { Broker, Handles } from '@capstan/jetstream';
 import { eventually, onDatabase, ownNats, testDatabase, testNats } from '@capstan/test-support';
@@ -144,6 +144,30 @@ describe('a host', () => {
     await host.start(echo);
     await eventually(() => passes.length > after);
     expect(host.services.map(({ name }) => name)).toEqual(['echo']);
+  });
+
+  it('tries a service again that begins just when Postgres goes, and says so meanwhile', async () => {
+    at = await testHost();
+    const { host } = at;
+    let outages = 2;
+    const service = await host.start({
+      ...echo,
+      start: async (parts) => {
+        if (outages > 0) {
+          if (outages < 2) {
+            const { body } = await get(`${host.internalUrl}/healthz`);
+            expect(body.checks).toContainEqual(
+              expect.objectContaining({ name: 'service:echo', status: 'failing', code: 'database_unavailable' }),
+            );
+          }
+          outages -= 1;
+          throw new TransientError('the database system is starting up', { code: 'database_unavailable' });
+        }
+        return echo.start(parts);
+      },
+    });
+    expect(service.name).toBe('echo');
+    expect((await get(`${host.internalUrl}/readyz`)).status).toBe(200);
   });
 
   it('says that it stops while a service still finishes its work', async () => {

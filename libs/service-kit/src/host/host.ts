@@ -53,7 +53,10 @@ export interface Host {
   readonly internalUrl: string;
   readonly faults: FaultPort;
   readonly services: readonly RunningService[];
-  /** Starts one more service. What it throws has left nothing of it behind. */
+  /**
+   * Starts one more service; while it fails with TransientError (Postgres or NATS went just now) it is tried again,
+   * and the service's check says why. What it throws has left nothing of it behind.
+   */
   start(main: ServiceMain): Promise<RunningService>;
   /**
    * Readiness fails at once; then intake is closed, the other services all together, relay, NATS, Postgres, telemetry.
@@ -117,6 +120,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
     return hostOf(
       { env, config, logger, database, broker, health, metrics, internalUrl: internal.url, faults },
       closeAll,
+      signal,
     );
   } catch (error) {
     await closeAll();
@@ -141,9 +145,14 @@ interface Backends {
   readonly closers: (() => Promise<void> | void)[];
 }
 
-async function openBackends({ config, logger, health, metrics, signal, faults, closers }: Backends) {
+/** Something that this process waits for while it starts, told by a check of that name. */
+function waitingCheck(
+  { health, logger }: Pick<Host, 'health' | 'logger'>,
+  name: string,
+  signal: AbortSignal | undefined,
+) {
   const waiting: { fault: CheckFault } = { fault: { code: 'starting', reason: 'it is being started' } };
-  const starting = health.add('start', () => waiting.fault);
+  const done = health.add(name, () => waiting.fault);
   const wait = <T>(what: string, attempt: () => Promise<T>) =>
     waitFor(
       {
@@ -159,6 +168,26 @@ async function openBackends({ config, logger, health, metrics, signal, faults, c
       },
       attempt,
     );
+  return { wait, done };
+}
+
+/** What was there when the host opened may go while its services start. */
+async function patiently<T>(
+  parts: Pick<Host, 'health' | 'logger'>,
+  signal: AbortSignal | undefined,
+  service: string,
+  start: () => Promise<T>,
+): Promise<T> {
+  const { wait, done } = waitingCheck(parts, `service:${service}`, signal);
+  try {
+    return await wait(`what ${service} needs`, start);
+  } finally {
+    done();
+  }
+}
+
+async function openBackends({ config, logger, health, metrics, signal, faults, closers }: Backends) {
+  const { wait, done: starting } = waitingCheck({ health, logger }, 'start', signal);
   const database = await wait('Postgres', () => openDatabase(config, faults));
   closers.push(() => database.close());
   await wait('the database schema', () => requireSchema(database));
@@ -199,14 +228,18 @@ function addChecks(health: Health, metrics: Metrics, database: Database, broker:
   );
 }
 
-function hostOf(parts: Omit<Host, 'services' | 'start' | 'close'>, closeAll: () => Promise<void>): Host {
+function hostOf(
+  parts: Omit<Host, 'services' | 'start' | 'close'>,
+  closeAll: () => Promise<void>,
+  signal: AbortSignal | undefined,
+): Host {
   const services: RunningService[] = [];
   let closing: Promise<void> | undefined;
   const host: Host = {
     ...parts,
     services,
     async start(main) {
-      const service = await main.start(host);
+      const service = await patiently(parts, signal, main.name, () => main.start(host));
       services.push(service);
       parts.health.add(`service:${main.name}`, () => null);
       return service;

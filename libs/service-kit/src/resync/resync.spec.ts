@@ -176,6 +176,16 @@ describe('resync', () => {
     expect(Math.min(...pauses().slice(before))).toBeLessThan(100);
   });
 
+  it('looks sooner than its pace when a pass says so, and never later', async () => {
+    const answers: Found[] = [{ withinMs: 20 }, { withinMs: 60_000 }];
+    const at: number[] = [];
+    keep(everyLoop({ name: 'x', logger, everyMs: 400, pass: async () => answers[at.push(performance.now()) - 1] }));
+    await eventually(() => at.length > 2, 5_000);
+    // Its own pace, jittered, is 300 ms at least.
+    expect(at[1]! - at[0]!).toBeLessThan(300);
+    expect(at[2]! - at[1]!).toBeGreaterThanOrEqual(295);
+  });
+
   it('ends with its service: the present pass ends, none begins', async () => {
     const block = gate();
     let passes = 0;

@@ -21,8 +21,11 @@ export interface ResyncOptions<Row> {
   readonly quietMs?: number;
 }
 
-/** What a pass came to: `nothing` lets the loop look less often, until it finds something or is woken. */
-export type Found = void | 'nothing';
+/**
+ * What a pass came to: `nothing` lets the loop look less often, until it finds something or is woken; `withinMs` is how
+ * soon it will have to look again, if that is sooner than its own pace.
+ */
+export type Found = void | 'nothing' | { readonly withinMs: number };
 
 export interface Loop {
   /** Runs a pass now, or one more after the present one; resolves when it ended. Never rejects. */
@@ -79,6 +82,7 @@ export function everyLoop({ name, logger, everyMs, quietMs = everyMs, pass }: Ev
   let closed = false;
   let failures = 0;
   let wait = everyMs;
+  let withinMs = Infinity;
   let timer: NodeJS.Timeout | undefined;
   const once = coalesce(async () => {
     if (closed) return;
@@ -86,11 +90,13 @@ export function everyLoop({ name, logger, everyMs, quietMs = everyMs, pass }: Ev
     try {
       const found = await unrecorded(() => pass(() => closed));
       wait = found === 'nothing' ? Math.min(wait * 2, Math.max(everyMs, quietMs)) : everyMs;
+      withinMs = typeof found === 'object' ? Math.max(0, found.withinMs) : Infinity;
       if (failures > 0) logger.info({ loop: name }, `${name} works again`);
       failures = 0;
     } catch (error) {
       failures += 1;
       wait = everyMs;
+      withinMs = Infinity;
       // The first failure is news; the following ones only say the same again.
       logger[failures === 1 ? 'warn' : 'debug']({ err: error, loop: name }, `${name} failed: ${errorText(error)}`);
     }
@@ -98,7 +104,7 @@ export function everyLoop({ name, logger, everyMs, quietMs = everyMs, pass }: Ev
   });
   const schedule = (): void => {
     if (closed) return;
-    const pause = wait * (0.75 + Math.random() / 2);
+    const pause = Math.min(withinMs, wait * (0.75 + Math.random() / 2));
     const next =
       failures === 0
         ? pause

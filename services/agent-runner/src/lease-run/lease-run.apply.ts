@@ -60,10 +60,13 @@ export async function peekRuns(database: Database): Promise<{
   readonly open: boolean;
   /** Among them such as nobody drives. */
   readonly leaseable: boolean;
+  /** Until the first lease runs out, if nobody renews it; null when none is held. ms */
+  readonly nextMs: number | null;
 }> {
-  const [row] = await database.query<{ open: boolean; leaseable: boolean }>(
+  const [row] = await database.query<{ open: boolean; leaseable: boolean; nextMs: number | null }>(
     `select count(*) > 0 as open,
-            coalesce(bool_or(state = 'placed' or lease_expires_at is null or lease_expires_at < clock_timestamp()), false) as leaseable
+            coalesce(bool_or(state = 'placed' or lease_expires_at is null or lease_expires_at < clock_timestamp()), false) as leaseable,
+            (extract(epoch from min(lease_expires_at) - clock_timestamp()) * 1000)::float8 as next_ms
        from run where state <> 'finished' and parked_at is null`,
   );
   return row!;

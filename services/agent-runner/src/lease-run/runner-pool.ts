@@ -75,6 +75,8 @@ export class RunnerPool implements BeforeApplicationShutdown {
   private lastContact = 0;
   /** The last sweep saw no open run at all, so that no lease can run out before the next one, however late it is. */
   quiet = false;
+  /** Until the first lease of anybody's runs out, as the last sweep saw it. ms */
+  nextMs: number | null = null;
   private leasing = 0;
   private stopping = false;
   /** Leases whatever waits for a runner; a wake during a pass runs one more. */
@@ -95,8 +97,9 @@ export class RunnerPool implements BeforeApplicationShutdown {
     this.finished = metrics.counter('capstan_runs_driven_total', 'Runs that this replica drove, by how that ended');
     metrics.gauge('capstan_runs_at_work', 'Runs that this replica drives now', (gauge) => gauge.set(this.held.size));
     this.sweep = coalesce(async () => {
-      const { open, leaseable } = await this.inContact(() => peekRuns(this.database));
+      const { open, leaseable, nextMs } = await this.inContact(() => peekRuns(this.database));
       this.quiet = !open;
+      this.nextMs = nextMs;
       const settled = this.connectedSince !== null && performance.now() - this.connectedSince > LEASE_MS;
       if (leaseable) await this.lease({ takeOver: settled });
     });

@@ -35,9 +35,9 @@ const PASSES_BY: Readonly<Record<FaultStep, readonly Service[]>> = {
 };
 
 /** Steps of the first days of a task: their turn comes first, as long as tasks arrive. */
-const EARLY: readonly FaultStep[] = ['create', 'import', 'place', 'lease', 'launch', 'start'];
-/** A repository's pod is made once. */
-const FIRST: readonly FaultStep[] = ['provision'];
+const EARLY: readonly FaultStep[] = ['import', 'place', 'lease', 'launch', 'start'];
+/** A repository's pod is made once, and a task is rarely posted: these are waited for from the first moment on. */
+const FIRST: readonly FaultStep[] = ['provision', 'create'];
 
 export function stepOf(point: FaultPoint): FaultStep {
   return point.slice(0, point.lastIndexOf('.')) as FaultStep;
@@ -48,8 +48,13 @@ export function ownersOf(point: FaultPoint): readonly Service[] {
   return PASSES_BY[stepOf(point)];
 }
 
-/** The points that can only be met before and while the first tasks run. */
-export const FIRST_POINTS = FAULT_POINTS.filter((point) => FIRST.includes(stepOf(point)));
+/** The points that are met only while tasks arrive. */
+const FIRST_POINTS = FAULT_POINTS.filter((point) => FIRST.includes(stepOf(point)));
+
+/** Those of one service; each has one service that passes it. */
+export function firstPointsOf(service: Service): readonly FaultPoint[] {
+  return FIRST_POINTS.filter((point) => ownersOf(point).includes(service));
+}
 
 /** All the other points, the early ones first; each part shuffled by `shuffle`. */
 export function inOrder(shuffle: <T>(of: readonly T[]) => T[]): FaultPoint[] {

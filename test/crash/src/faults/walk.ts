@@ -9,7 +9,7 @@ import type { Random } from '../adversary/random.js';
 import { SERVICES, type Service, type Stage } from '../stage/stage.js';
 import { arm, disarm, hasFired } from './host/armed.js';
 import { FAULT_DIRECTORY } from './host/program.config.js';
-import { FIRST_POINTS, inOrder, ownersOf, stepOf } from './points.js';
+import { firstPointsOf, inOrder, ownersOf, stepOf } from './points.js';
 
 /** The program of hosts that listen at fault points. */
 export const HOST_PROGRAM = join(import.meta.dirname, 'host', 'program.js');
@@ -24,6 +24,8 @@ export function faultEnvironment(dataDir: string): Record<string, string> {
 /** Nobody came by in that time: the point's turn comes again later. ms */
 const PATIENCE_MS = 12_000;
 const PROVOKE_EVERY_MS = 2_000;
+/** Of one service, each time that the action is drawn: the runner alone has eighteen points to die at. */
+const CHARGES_PER_TURN = 3;
 
 export interface Passed {
   readonly point: FaultPoint;
@@ -55,21 +57,38 @@ class Walk {
     return FAULT_POINTS.filter((point) => !this.fired.some((passed) => passed.point === point));
   }
 
-  /** Charges every service that has a point to come and isn't charged; resolves when each fired or had its time. */
+  /** Charges every service that has points to come and isn't charged; resolves when each had its charges. */
   async round(random: Random, note: (text: string) => void): Promise<void> {
     this.waiting ??= inOrder((of) => random.shuffled(of));
-    const tries: Promise<void>[] = [];
-    for (const service of random.shuffled(SERVICES)) {
-      const point: FaultPoint | undefined = this.waiting.find((each) => ownersOf(each).includes(service));
-      if (point === undefined || this.busy.has(service)) continue;
-      this.waiting = this.waiting.filter((each) => each !== point);
-      this.busy.add(service);
-      const attempt = this.attempt(service, point, random.int(1, 2), note).then((met) => {
-        if (!met) this.waiting!.push(point);
-      });
-      tries.push(attempt.finally(() => this.busy.delete(service)));
+    await Promise.all(random.shuffled(SERVICES).map((service) => this.turn(service, random.fork(), note)));
+  }
+
+  /** A few points of one service, one after the other. */
+  private async turn(service: Service, random: Random, note: (text: string) => void): Promise<void> {
+    if (this.busy.has(service)) return;
+    this.busy.add(service);
+    try {
+      for (let charge = 0; charge < CHARGES_PER_TURN; charge += 1) {
+        const point = this.waiting!.find((each) => ownersOf(each).includes(service));
+        if (point === undefined) return;
+        this.waiting = this.waiting!.filter((each) => each !== point);
+        if (!(await this.attempt(service, point, random.int(1, 2), note))) this.waiting.push(point);
+      }
+    } finally {
+      this.busy.delete(service);
     }
-    await Promise.all(tries);
+  }
+
+  /** The first points of one service, each until it was met or nobody can meet it any more. */
+  async first(service: Service, isOver: () => boolean, note: (text: string) => void): Promise<void> {
+    const points = firstPointsOf(service);
+    if (points.length === 0) return;
+    this.busy.add(service);
+    try {
+      for (const point of points) while (!isOver() && !(await this.attempt(service, point, 1, note)));
+    } finally {
+      this.busy.delete(service);
+    }
   }
 
   /** One charge. @returns whether somebody met it. */
@@ -157,9 +176,7 @@ export const walkFaultPoints: Action = {
   act: (stage, random, note) => walkOf(stage).round(random, note),
 };
 
-/**
- * The points that only the first tasks meet, one after the other, until all have arrived; to be begun with the first.
- */
+/** The points that only the first tasks meet, until all have arrived; to be begun with the first. */
 export async function walkFirstPoints(
   stage: Stage,
   note: (text: string) => void,
@@ -167,8 +184,8 @@ export async function walkFirstPoints(
 ): Promise<void> {
   let over = false;
   const ended = arriving.finally(() => (over = true));
-  for (const point of FIRST_POINTS)
-    while (!over && !(await walkOf(stage).attempt(ownersOf(point)[0]!, point, 1, note)));
+  const walk = walkOf(stage);
+  await Promise.all(SERVICES.map((service) => walk.first(service, () => over, note)));
   await ended;
 }
 
