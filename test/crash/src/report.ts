@@ -1,7 +1,7 @@
 import type { CrashReport } from './run.js';
 import { grouped } from './auditor/violation.js';
 
-const EVIDENCE_CHARACTERS = 1_500;
+const EVIDENCE_CHARACTERS = 2_500;
 
 /** The summary as people read it: what was done, what came of it, and what doesn't hold. */
 export function render(report: CrashReport): string {

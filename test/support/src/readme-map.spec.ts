@@ -3,8 +3,9 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const PARENTS = ['services', 'libs', 'test'];
-/** Lines that a README may have (DESIGN §1). */
+/** Lines that a README may have, besides a table that a program wrote into it (DESIGN §1). */
 const BUDGET = 80;
+const WRITTEN = /<!-- measured: .*?-->.*?<!-- measured: to here -->/s;
 
 const projects = PARENTS.flatMap((parent) =>
   readdirSync(join(ROOT, parent), { withFileTypes: true })
@@ -31,7 +32,7 @@ describe('The READMEs', () => {
   it.each(['.', 'web', ...projects])('%s has one, within its budget', (project) => {
     const readme = readFileSync(join(ROOT, project, 'README.md'), 'utf8');
     expect(readme).toMatch(/^# \S/);
-    expect(readme.trimEnd().split('\n').length).toBeLessThanOrEqual(BUDGET);
+    expect(readme.replace(WRITTEN, '').trimEnd().split('\n').length).toBeLessThanOrEqual(BUDGET);
   });
 
   it.each(['.', 'web', ...projects])('%s names only paths that are there', (project) => {

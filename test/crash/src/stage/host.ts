@@ -13,6 +13,8 @@ export interface HostEvent {
   readonly signal?: NodeJS.Signals | null;
   /** Whether the suite sent the signal that ended it. */
   readonly asked?: boolean;
+  /** The end of its log, of one that ended by itself. */
+  readonly lastWords?: string;
 }
 
 export interface HostOptions {
@@ -30,6 +32,8 @@ const AGAIN_AFTER_MS = [250, 500, 1_000, 2_000] as const;
 const GIVEN_UP_AFTER = 3;
 const STABLE_AFTER_MS = 10_000;
 const STOPS_WITHIN_MS = 30_000;
+/** Characters. */
+const LAST_WORDS = 2_000;
 
 /** One host process with one service, and its keeper: it is started again whenever it ends, until `close`. */
 export class ServiceHost {
@@ -108,9 +112,7 @@ export class ServiceHost {
     const end = performance.now() + withinMs;
     while (!this.ready) {
       if (performance.now() > end || this.deaths() - before >= GIVEN_UP_AFTER)
-        throw new Error(
-          `${this.name} does not become ready:\n${readFileSync(this.options.logFile, 'utf8').slice(-2_000)}`,
-        );
+        throw new Error(`${this.name} does not become ready:\n${this.lastWords()}`);
       await pause(50);
     }
   }
@@ -137,13 +139,18 @@ export class ServiceHost {
 
   private ended(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
     if (child !== this.child) return;
-    this.tell('ended', child, { code, signal, asked: this.asked });
+    const lastWords = this.asked ? {} : { lastWords: this.lastWords() };
+    this.tell('ended', child, { code, signal, asked: this.asked, ...lastWords });
     this.child = undefined;
     this.ready = false;
     if (this.closing) return;
     this.inARow = performance.now() - this.startedAt > STABLE_AFTER_MS ? 0 : this.inARow + 1;
     const wait = AGAIN_AFTER_MS[Math.min(this.inARow, AGAIN_AFTER_MS.length - 1)]!;
     this.timer = setTimeout(() => this.start(), wait);
+  }
+
+  private lastWords(): string {
+    return readFileSync(this.options.logFile, 'utf8').slice(-LAST_WORDS);
   }
 
   private tell(what: HostEvent['what'], child: ChildProcess, more: Partial<HostEvent> = {}): void {
