@@ -41,6 +41,9 @@ export class Run {
   epoch!: number;
   @Column('timestamptz', { nullable: true })
   leaseExpiresAt!: Date | null;
+  /** When its present or last owner took it. */
+  @Column('timestamptz', { nullable: true })
+  leaseBeganAt!: Date | null;
   @Column('timestamptz', { nullable: true })
   fencedAt!: Date | null;
   @Column('text', { nullable: true })

@@ -79,6 +79,11 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
     'run_stalled',
   ],
   [
+    'services/agent-runner/src/lease-run/fruitless-leases.medium.spec.ts',
+    'a run that ends whoever drives it is parked at the cap',
+    'run_ends_runner',
+  ],
+  [
     'services/pr-watcher/src/push/hostile-bundle.medium.spec.ts',
     'refuses %s',
     'publish_refused_workflow publish_refused_submodule publish_refused_secret publish_refused_size',

@@ -86,6 +86,14 @@ export const RUN_SYMPTOMS = {
     cause: 'Neither the agent nor a record of its end is left: its pod or its supervisor died.',
     remedy: 'Nothing to do: it is retried; look at the pod’s health when it repeats.',
   }),
+  run_ends_runner: symptom({
+    category: 'resource',
+    retryable: false,
+    title: 'Whoever drives the run dies',
+    cause: 'One runner after the other was gone soon after it took the run over, and nothing new of it was stored.',
+    remedy:
+      'Look at the last lines of the runners’ logs and at their memory: most often a line of the agent’s is too much for them. Then replay the run, or drop it and retry the task.',
+  }),
   cost_limit: symptom({
     category: 'quota',
     retryable: false,

@@ -1,6 +1,6 @@
-import { LEASE_MS, type Id } from '@capstan/domain';
+import { LEASE_MS, type Id, type SymptomCode } from '@capstan/domain';
 import { runChanged, runStart } from '@capstan/events';
-import { MAX_ROW_ATTEMPTS, rowError, tellParked, type Database, type Run } from '@capstan/database';
+import { MAX_ROW_ATTEMPTS, rowError, tellParked, type Database, type Run, type Tx } from '@capstan/database';
 
 /** What the renewal says of a run that this runner still holds. */
 export interface RenewedRun {
@@ -20,6 +20,7 @@ export interface RenewedRun {
  * Leases runs that wait for a runner: placed ones whose pod is ready (or will never be, so that somebody ends them),
  * and leased or running ones whose lease ran out: when `takeOver` all of those, else such as nobody owns any more. Of a paused workspace none is begun. Each lease
  * raises the epoch, so nothing that a former owner still writes is taken. Concurrent runners never get the same run.
+ * A run that ends whoever drives it is parked instead of being taken over again and again: see `countFruitless`.
  */
 export async function leaseRuns(
   database: Database,
@@ -28,9 +29,11 @@ export async function leaseRuns(
 ): Promise<readonly Run[]> {
   if (limit <= 0) return [];
   return database.commit('lease', async (tx) => {
+    if (takeOver) await countFruitless(tx, runId ?? null);
     const runs = await tx.query<Run>(
       `update run set state = case when state = 'placed' then 'leased' else state end, owner = $1, epoch = epoch + 1,
-              lease_expires_at = clock_timestamp() + $2 * interval '1 ms', leased_at = coalesce(leased_at, clock_timestamp()), version = version + 1
+              lease_expires_at = clock_timestamp() + $2 * interval '1 ms', lease_began_at = clock_timestamp(),
+              leased_at = coalesce(leased_at, clock_timestamp()), version = version + 1
         where id in (select r.id from run r join pod p on p.id = r.pod_id join task t on t.id = r.task_id
                                              join workspace w on w.id = r.workspace_id
                       where ($3::uuid is null or r.id = $3) and r.parked_at is null
@@ -52,6 +55,43 @@ export async function leaseRuns(
       });
     return runs;
   });
+}
+
+/** First wait before a run that could not be driven is tried again, and the longest one, s. */
+const FAILED_WAIT_S = 5;
+const FAILED_LONGEST_WAIT_S = 600;
+/** A lease that was renewed for as long as this wasn't what its owner died of, ms. */
+const SOON_MS = 10_000;
+/** As many fruitless leases are followed by another at once; then the run rests, longer each time. */
+const FRUITLESS_AT_ONCE = 2;
+const ENDS_RUNNER: SymptomCode = 'run_ends_runner';
+
+/**
+ * A run that makes its runner die would take one after the other with it. An owner that was gone soon after it took the
+ * run, with nothing new of it stored, is a failed attempt: the run rests (by chance some longer than others, so that it
+ * parts from those that were only driven beside it), and is parked at the cap, fenced against an owner that merely slept.
+ * Once it has come on under a lease, former attempts are forgotten. What was counted has no owner, as what was given
+ * back, and isn't counted again.
+ */
+async function countFruitless(tx: Tx, runId: Id | null): Promise<void> {
+  const rows = await tx.query<Run>(
+    `with lapsed as (
+       select id, coalesce(greatest(last_line_at, launched_at) >= lease_began_at, false)
+                  or lease_expires_at - lease_began_at >= $2 * interval '1 ms' as came_on
+         from run where state in ('leased','running') and owner is not null and parked_at is null and ($1::uuid is null or id = $1)
+                    and lease_expires_at < clock_timestamp() and lease_began_at is not null for update skip locked)
+     update run r set owner = null, version = version + 1,
+            attempts = case when came_on then 0 else attempts + 1 end,
+            last_error = case when not came_on then format('Runner %s was gone soon after it took the run over, with nothing new of it', owner) end,
+            last_error_code = case when not came_on then $3 end,
+            not_before = case when not came_on and attempts >= $4 then clock_timestamp() + (0.5 + random())
+                              * least($5 * power(2, attempts - $4), $6) * interval '1 s' end,
+            parked_at = case when not came_on and attempts + 1 >= $7 then clock_timestamp() end,
+            epoch = epoch + case when not came_on and attempts + 1 >= $7 then 1 else 0 end
+       from lapsed where lapsed.id = r.id and not (came_on and attempts = 0) returning r.*`,
+    [runId, LEASE_MS + SOON_MS, ENDS_RUNNER, FRUITLESS_AT_ONCE, FAILED_WAIT_S, FAILED_LONGEST_WAIT_S, MAX_ROW_ATTEMPTS],
+  );
+  for (const row of rows) if (row.parkedAt !== null) await tellParked(tx, 'run', row);
 }
 
 /** What a sweep could find, told by one small statement: most sweeps need no more than that. */
@@ -99,10 +139,6 @@ export async function renewLeases(
   );
 }
 
-/** First wait before a run that could not be driven is tried again, and the longest one, s. */
-const FAILED_WAIT_S = 5;
-const FAILED_LONGEST_WAIT_S = 600;
-
 /** Gives back a run that could not be driven, with the failure counted on its row, unless a newer epoch has it. */
 export async function failRun(
   database: Database,
@@ -122,6 +158,17 @@ export async function failRun(
     await tellParked(tx, 'run', row);
     return { parked: true };
   });
+}
+
+/**
+ * Gives a run back that nobody could drive just now, through no fault of its own: whoever leases it when its lease has
+ * run out finds no owner who might have died of it.
+ */
+export async function disownRun(database: Database, run: Pick<Run, 'id' | 'epoch'>): Promise<void> {
+  await database.query(`update run set owner = null where id = $1 and epoch = $2 and state <> 'finished'`, [
+    run.id,
+    run.epoch,
+  ]);
 }
 
 /** Lets every lease of this runner's run out now, and tells the others so. Answers how many there were. */

@@ -24,6 +24,7 @@ import { RUNTIME } from '../tokens.js';
 import { tellStalled } from './stalled-runs.js';
 import {
   beat,
+  disownRun,
   failRun,
   forgetWorker,
   leaseRuns,
@@ -254,9 +255,9 @@ export class RunnerPool implements BeforeApplicationShutdown {
   private async failed(run: Run, error: unknown): Promise<void> {
     const fields = { err: error, runId: run.id, taskId: run.taskId };
     this.logger.error(fields, `a run could not be driven: ${errorText(error)}`);
-    // An outage is nobody's failure: the lease runs out, and whoever takes it over tries again.
-    if (error instanceof TransientError) return;
     try {
+      // An outage is nobody's failure: the lease runs out, and whoever takes it over tries again.
+      if (error instanceof TransientError) return await disownRun(this.database, run);
       const { parked } = await failRun(this.database, run, error);
       if (parked) this.logger.error(fields, 'run parked: cancel its task, or replay it when the cause is gone');
     } catch (second) {

@@ -58,6 +58,16 @@ describe('A recorded trace', () => {
       expect(moves).toContain(wanted);
   });
 
+  it('may have a run parked that nobody drives, under a raised epoch', () => {
+    const at = RECORDED.findIndex(({ table, new: now }) => table === 'run' && now.state === 'running');
+    const { new: old, ...step } = RECORDED[at]! as TraceStep<'run'>;
+    const parked = { ...old, owner: null, epoch: old.epoch + 1, parked_at: 'now', version: old.version + 1 };
+    const parking = { ...step, op: 'update', seq: step.seq + 1, old, new: parked };
+    expect(violationOf([...RECORDED.slice(0, at + 1), parking])).toBeNull();
+    const passing = { ...parking, new: { ...parked, parked_at: null } };
+    expect(violationOf([...RECORDED.slice(0, at + 1), passing])?.what).toMatch(/neither a lease nor a fence/);
+  });
+
   it('is told with what led to the violation', () => {
     const steps = doctored(move('run', 'running', 'finished'), set({ outcome: null }));
     const text = tellViolation(violationOf(steps)!);

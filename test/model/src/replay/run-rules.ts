@@ -65,7 +65,7 @@ function states(old: RunColumns, now: RunColumns): string | null {
 }
 
 /**
- * The epoch is raised by a lease, and by whoever ends a run that nobody drives; by nothing else. Without a raise the
+ * The epoch is raised by a lease, and by whoever ends or parks a run that nobody drives; by nothing else. Without a raise the
  * owner stays or lets go: nobody else comes in.
  */
 function epochs(old: RunColumns, now: RunColumns): string | null {
@@ -81,7 +81,8 @@ function epochs(old: RunColumns, now: RunColumns): string | null {
   const leasedNow =
     owner !== null && (now.state === 'leased' || now.state === 'running') && now.lease_expires_at !== null;
   const ended = owner === null && now.state === 'finished';
-  if (!leasedNow && !ended) return `its epoch was raised to ${now.epoch} by neither a lease nor a fence`;
+  const parked = owner === null && now.parked_at != null && old.parked_at == null && now.state === old.state;
+  if (!leasedNow && !ended && !parked) return `its epoch was raised to ${now.epoch} by neither a lease nor a fence`;
   if (leasedNow && old.state === 'leased' && now.state === 'running') return 'a lease moved it from leased to running';
   return null;
 }
