@@ -16,6 +16,8 @@ export interface PodSpec {
 /** What a runtime knows of one pod right now. */
 export interface ObservedPod {
   readonly name: string;
+  /** This very pod's: one that is made later under the same name has another. */
+  readonly uid: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly phase: 'pending' | 'ready' | 'failed' | 'terminating' | 'gone';
   /** Why it isn't ready or has failed: the platform's reason (`ErrImageNeverPull`, `Unschedulable` …) and words. */
@@ -65,8 +67,11 @@ export interface Runtime {
   supervisor(pod: string): string;
   /** Idempotent by name. Answers once the platform has taken the request, not when the pod is ready. */
   create(spec: PodSpec): Promise<void>;
-  /** Idempotent: deleting what is gone is success. Agents in the pod are ended. */
-  delete(name: string): Promise<void>;
+  /**
+   * Idempotent: deleting what is gone is success. Agents in the pod are ended.
+   * @param uid deletes this very pod only: one that was made under its name since then stays, and the call succeeds.
+   */
+  delete(name: string, uid?: string): Promise<void>;
   list(labels: Readonly<Record<string, string>>): Promise<readonly ObservedPod[]>;
   /** Calls back on every change until the signal aborts; reconnects by itself. Misses are repaired by `list`. */
   watch(labels: Readonly<Record<string, string>>, changed: (pod: ObservedPod) => void, signal: AbortSignal): void;

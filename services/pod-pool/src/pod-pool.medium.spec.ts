@@ -50,8 +50,9 @@ const look = async (pod: Pod): Promise<ObservedPod | null> =>
   (await runtime.list({ 'capstan.dev/pod': pod.id }))[0] ?? null;
 const step = async (pod: Pod, observed?: ObservedPod | null) =>
   reconcilePod(ports(), pod.id, observed === undefined ? await look(pod) : observed);
-const failure = (pod: Pod, reason: string): ObservedPod => ({
+const failure = async (pod: Pod, reason: string): Promise<ObservedPod> => ({
   name: pod.name,
+  uid: (await look(pod))?.uid ?? 'gone by now',
   labels: {},
   phase: 'failed',
   reason,
@@ -88,7 +89,7 @@ describe('provisioning', () => {
     for (let attempt = 1; attempt <= MAX_POD_ATTEMPTS; attempt += 1) {
       await step(pod, null);
       expect(await look(pod)).not.toBeNull();
-      expect(await step(pod, failure(pod, 'ErrImageNeverPull'))).toBe('failed');
+      expect(await step(pod, await failure(pod, 'ErrImageNeverPull'))).toBe('failed');
       expect(await look(pod)).toBeNull();
       await database.query(
         `update pod set not_before = now() - interval '1 s' where id = $1 and state = 'provisioning'`,
@@ -108,7 +109,11 @@ describe('provisioning', () => {
   it('says while it waits what the platform says of the pod', async () => {
     const pod = await aWantedPod();
     await step(pod, null);
-    const pending = { ...failure(pod, 'Unschedulable'), phase: 'pending', message: '0/1 nodes are available' } as const;
+    const pending = {
+      ...(await failure(pod, 'Unschedulable')),
+      phase: 'pending',
+      message: '0/1 nodes are available',
+    } as const;
     expect(await step(pod, pending)).toBe('none');
     expect(await readPod(pod)).toMatchObject({
       state: 'provisioning',
@@ -138,7 +143,7 @@ describe('provisioning', () => {
     const pod = await aWantedPod();
     await step(pod);
     await step(pod);
-    expect(await step(pod, failure(pod, 'OOMKilled'))).toBe('lost');
+    expect(await step(pod, await failure(pod, 'OOMKilled'))).toBe('lost');
     expect(await step(pod)).toBe('delete');
     const health = await database.query<PodHealthEvent>(
       'select kind from pod_health_event where pod_id = $1 order by at',
@@ -156,6 +161,64 @@ describe('provisioning', () => {
     expect((await readPod(pod)).state).toBe('ready');
     await runtime.delete(pod.name);
     expect(await step(pod, before)).toBe('lost');
+  });
+
+  describe('when another replica was faster', () => {
+    const rested = (pod: Pod) => database.query(`update pod set not_before = null where id = $1`, [pod.id]);
+    async function anAttemptThatFailed(): Promise<{ pod: Pod; seen: ObservedPod }> {
+      const pod = await aWantedPod();
+      await step(pod);
+      return { pod, seen: await failure(pod, 'Error') };
+    }
+    /** Counts the failure, and makes the pod anew. */
+    async function siblingGoesOn(pod: Pod, seen: ObservedPod): Promise<void> {
+      expect(await step(pod, seen)).toBe('failed');
+      await rested(pod);
+      expect(await step(pod)).toBe('create');
+    }
+
+    it('late word of a former attempt neither fails nor deletes the next one', async () => {
+      const { pod, seen } = await anAttemptThatFailed();
+      await siblingGoesOn(pod, seen);
+      const fresh = await look(pod);
+      expect(fresh?.uid).not.toBe(seen.uid);
+      expect(await step(pod, seen)).toBe('ready');
+      expect(await look(pod)).toEqual(fresh);
+      expect(await readPod(pod)).toMatchObject({ state: 'ready', attempts: 0 });
+    });
+
+    it('nothing is deleted by who loses the row', async () => {
+      const { pod, seen } = await anAttemptThatFailed();
+      const list = async (labels: Readonly<Record<string, string>>) => {
+        const shown = await runtime.list(labels);
+        await siblingGoesOn(pod, seen);
+        return shown;
+      };
+      const deleted: string[] = [];
+      const loser = {
+        kind: 'local',
+        list,
+        delete: async (name: string) => void deleted.push(name),
+      } as unknown as Runtime;
+      await reconcilePod({ ...ports(), runtime: loser }, pod.id, seen);
+      expect(deleted).toEqual([]);
+      expect(await readPod(pod)).toMatchObject({ state: 'provisioning', attempts: 1 });
+    });
+
+    it('what it failed with and died before deleting is deleted before another is made, and counted once', async () => {
+      const { pod, seen } = await anAttemptThatFailed();
+      const dies = {
+        kind: 'local',
+        list: (labels: Readonly<Record<string, string>>) => runtime.list(labels),
+        delete: () => Promise.reject(new Error('killed')),
+      } as unknown as Runtime;
+      await expect(reconcilePod({ ...ports(), runtime: dies }, pod.id, seen)).rejects.toThrow('killed');
+      await rested(pod);
+      expect(await step(pod, seen)).toBe('clear');
+      expect(await step(pod)).toBe('create');
+      expect((await look(pod))?.uid).not.toBe(seen.uid);
+      expect(await readPod(pod)).toMatchObject({ attempts: 1 });
+    });
   });
 
   it('is settled by the row’s version when two replicas act at once', async () => {

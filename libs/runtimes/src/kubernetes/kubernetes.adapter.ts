@@ -55,9 +55,14 @@ export class KubernetesRuntime implements Runtime {
     throw new TransientError(`the old pod ${spec.name} is still going away`, { code: 'pod_terminating' });
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, uid?: string): Promise<void> {
     const { namespace } = this.config;
-    await this.ask(() => this.api.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: GRACE_S }), [404]);
+    const body = { gracePeriodSeconds: GRACE_S, ...(uid === undefined ? {} : { preconditions: { uid } }) };
+    // A conflict says that another pod has the name by now.
+    await this.ask(
+      () => this.api.deleteNamespacedPod({ name, namespace, body }),
+      uid === undefined ? [404] : [404, 409],
+    );
   }
 
   async list(labels: Readonly<Record<string, string>>): Promise<readonly ObservedPod[]> {

@@ -16,6 +16,7 @@ export function observePod(pod: V1Pod, seenRestarts: number): ObservedPod {
   const restarts = container?.restartCount ?? 0;
   return {
     name: pod.metadata?.name ?? '',
+    uid: pod.metadata?.uid ?? '',
     labels: pod.metadata?.labels ?? {},
     restarts,
     isolation: 'not_isolated',

@@ -20,6 +20,8 @@ export interface LocalRuntimeConfig {
 
 interface PodFile {
   readonly spec: PodSpec;
+  /** Missing from files of an earlier version. */
+  readonly uid?: string;
   readonly terminating: boolean;
 }
 
@@ -51,11 +53,12 @@ export class LocalRuntime implements Runtime {
     const file = this.file(spec.name);
     if (existsSync(file)) return;
     await mkdir(this.root(spec.name), { recursive: true, mode: 0o700 });
-    await writeWhole(file, { spec, terminating: false });
+    await writeWhole(file, { spec, uid: randomUUID(), terminating: false });
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, uid?: string): Promise<void> {
     const pod = await this.read(name);
+    if (uid !== undefined && (pod === undefined || uidOf(pod) !== uid)) return;
     if (pod !== undefined) await writeWhole(this.file(name), { ...pod, terminating: true });
     const root = this.root(name);
     if (existsSync(root) && pod !== undefined) {
@@ -188,9 +191,14 @@ function requireName(name: string): string {
   });
 }
 
-function observed({ spec, terminating }: PodFile): ObservedPod {
-  const phase = terminating ? 'terminating' : 'ready';
-  return { name: spec.name, labels: spec.labels, phase, restarts: 0, isolation: 'not_isolated', health: [] };
+function observed(pod: PodFile): ObservedPod {
+  const { name, labels } = pod.spec;
+  const phase = pod.terminating ? 'terminating' : 'ready';
+  return { name, uid: uidOf(pod), labels, phase, restarts: 0, isolation: 'not_isolated', health: [] };
+}
+
+function uidOf({ spec, uid }: PodFile): string {
+  return uid ?? spec.name;
 }
 
 async function writeWhole(file: string, content: PodFile): Promise<void> {

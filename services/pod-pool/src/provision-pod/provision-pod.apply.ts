@@ -46,16 +46,23 @@ export async function reconcilePod(
       observed: seen,
     });
   const plan = decide(observed);
-  const absent = observed === null || observed.phase === 'gone';
-  if (plan.kind !== 'lost' || !absent) {
+  if (plan.kind !== 'failed' && plan.kind !== 'lost') {
     await carryOut(ports, pod, plan, observed);
     return plan.kind;
   }
-  // That it wasn't seen may be older than the row: a sibling may have made it, and called it ready, in between.
+  // What was seen may be older than the row: a sibling may have made the pod, or made it anew, in between.
   const [now = null] = await ports.runtime.list({ ...POD_LABELS, 'capstan.dev/pod': podId });
-  const confirmed = decide(now);
-  await carryOut(ports, pod, confirmed, now);
+  const same = isThere(now) && isThere(observed) ? now.uid === observed.uid : isThere(now) === isThere(observed);
+  const seen = same ? observed : now;
+  const confirmed = decide(seen);
+  // Here the row may be the older one, so that it can't tell whose attempt this is.
+  if (confirmed.kind === 'clear') return 'none';
+  await carryOut(ports, pod, confirmed, seen);
   return confirmed.kind;
+}
+
+function isThere(pod: ObservedPod | null): pod is ObservedPod {
+  return pod !== null && pod.phase !== 'gone';
 }
 
 async function carryOut(
@@ -84,8 +91,11 @@ async function carryOut(
         code: plan.code,
         detail: plan.detail,
       });
-      await ports.runtime.delete(pod.name);
-      await markFailed(ports, pod, plan);
+      // Who loses the row deletes nothing. Who wins it and dies here leaves something to clear.
+      if ((await markFailed(ports, pod, plan)) && isThere(observed)) await ports.runtime.delete(pod.name, observed.uid);
+      return;
+    case 'clear':
+      await ports.runtime.delete(pod.name, observed!.uid);
       return;
     case 'lost':
       ports.report('warn', 'pod was lost', { ...fields, code: plan.code, detail: plan.detail });
@@ -156,8 +166,8 @@ async function markFailed(
   ports: ProvisionPorts,
   pod: PodRow,
   plan: Extract<PodPlan, { kind: 'failed' }>,
-): Promise<void> {
-  await ports.database.transaction(async (tx) => {
+): Promise<boolean> {
+  return ports.database.transaction(async (tx) => {
     const problem = plan.final ? { code: plan.code, detail: plan.detail } : null;
     const changed = await change(
       tx,
@@ -166,6 +176,7 @@ async function markFailed(
       [plan.final, plan.notBefore === null ? null : new Date(plan.notBefore), plan.detail, problem],
     );
     if (changed && plan.final) await wakeRuns(tx, pod);
+    return changed;
   });
 }
 

@@ -46,6 +46,17 @@ describe('decidePod', () => {
       world({ attempts: MAX_POD_ATTEMPTS - 1 }, { phase: 'failed' }),
       { kind: 'failed', final: true },
     ],
+    ['what a former attempt left', world({ attempts: 1, deadlineAt: null }, { phase: 'failed' }), { kind: 'clear' }],
+    [
+      'what a former attempt left, during the back-off',
+      world({ attempts: 1, deadlineAt: null, notBefore: NOW + 1 }, { phase: 'ready' }),
+      { kind: 'clear' },
+    ],
+    [
+      'what a former attempt left, and is going',
+      world({ attempts: 1, deadlineAt: null }, { phase: 'terminating' }),
+      { kind: 'none' },
+    ],
     ['a back-off', world({ notBefore: NOW + 1 }, null), { kind: 'none' }],
     ['a ready pod that is gone', world({ state: 'ready' }, null), { kind: 'lost', health: 'crashed' }],
     [

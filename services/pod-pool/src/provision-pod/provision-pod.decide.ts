@@ -29,6 +29,8 @@ export type PodPlan =
   /** Ask the runtime for it, and give it until `deadlineAt`. */
   | { readonly kind: 'create'; readonly deadlineAt: number }
   | { readonly kind: 'ready' }
+  /** What is there is a former attempt's, whose failure is counted already: it goes before another is made. */
+  | { readonly kind: 'clear' }
   /** This attempt failed: delete it, then try again or give up. */
   | {
       readonly kind: 'failed';
@@ -90,6 +92,10 @@ export function decidePod(snapshot: PodSnapshot): PodPlan {
 
 function decideProvisioning(snapshot: PodSnapshot): PodPlan {
   const { pod, observed, now } = snapshot;
+  // Each attempt has a deadline before its pod is asked for.
+  const formers = pod.attempts > 0 && pod.deadlineAt === null;
+  if (formers && observed !== null && observed.phase !== 'gone' && observed.phase !== 'terminating')
+    return { kind: 'clear' };
   if (pod.notBefore !== null && now < pod.notBefore)
     return { kind: 'none', reason: 'backing off before the next attempt' };
   if (observed === null || observed.phase === 'gone')
