@@ -412,4 +412,20 @@ describe('an outage', () => {
     );
     expect(await eventually(() => database.query('select 1 as one'))).toEqual([{ one: 1 }]);
   });
+
+  it('between two statements too, on the very first connection: nobody hears of it but the next statement', async () => {
+    const fresh = await Database.open({ url: server.url, poolSize: 1 });
+    const lost = fresh.transaction(async (tx) => {
+      const [mine] = await tx.query<{ pid: number }>('select pg_backend_pid() as pid');
+      await database.query('select pg_terminate_backend($1)', [mine!.pid]);
+      await eventually(async () => {
+        const left = await database.query('select from pg_stat_activity where pid = $1', [mine!.pid]);
+        return left.length === 0;
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+      await tx.query('select 1');
+    });
+    await expect(lost).rejects.toMatchObject({ name: 'TransientError', code: 'database_unavailable' });
+    await fresh.close();
+  });
 });

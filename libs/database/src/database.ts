@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Bug, noFaults, type FaultPort, type FaultStep, type Id } from '@capstan/domain';
 import { ENTITIES } from './entities/index.js';
@@ -35,6 +35,17 @@ export interface TransactionOptions {
 }
 
 /**
+ * A connection that is lost in somebody's hands, between two statements, is told to them by the next one. From its
+ * making on: the pool's own first one is made before anybody could listen to it, and would end the process.
+ */
+class WatchedClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
+/**
  * The one pool of a process. Every error that may pass (connection lost, no answer in time, server stopping, too many
  * clients, serialization) is thrown as TransientError `database_unavailable`.
  */
@@ -62,6 +73,7 @@ export class Database {
       installExtensions: false,
       connectTimeoutMS: CONNECT_TIMEOUT_MS,
       extra: {
+        Client: WatchedClient,
         keepAlive: true,
         idleTimeoutMillis: 30_000,
         query_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
@@ -71,8 +83,6 @@ export class Database {
     });
     await guarded(() => dataSource.initialize());
     const { master } = dataSource.driver as unknown as { readonly master: pg.Pool };
-    // A connection that is lost in somebody's hands is told to them by their next statement.
-    master.on('connect', (client) => client.on('error', () => undefined));
     const statement = options.prepared === true ? preparedStatements() : plainStatement;
     return new Database(dataSource, master, statement, options.traceparent ?? (() => null), options.faults ?? noFaults);
   }

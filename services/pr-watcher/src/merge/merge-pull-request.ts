@@ -53,8 +53,11 @@ export class MergePullRequest implements EffectHandler {
     switch (result.kind) {
       case 'done':
         return merged(result.value.mergeCommitSha);
-      case 'refused':
-        return { kind: 'refused', remoteId: null, result: { code: 'merge_refused', error: result.reason } };
+      case 'refused': {
+        // What is merged already is refused as well: by an earlier request of ours, that took its time, or by a person.
+        const found = await this.look(effect, context.signal);
+        return found ?? { kind: 'refused', remoteId: null, result: { code: 'merge_refused', error: result.reason } };
+      }
       case 'stale':
         return (await this.look(effect, context.signal)) ?? stale(result.reason);
     }

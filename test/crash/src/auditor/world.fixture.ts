@@ -32,7 +32,7 @@ const PUSH: JournalEntry = {
   ...{ before: '0'.repeat(40), after: GREEN.head, login: 'capstan-bot' },
 };
 const MERGE: JournalEntry = {
-  ...{ kind: 'request', at: NOW, method: 'PUT', path: `/repos/${ANVIL}/pulls/2/merge`, status: 200 },
+  ...{ kind: 'request', at: NOW, receivedAt: NOW, method: 'PUT', path: `/repos/${ANVIL}/pulls/2/merge`, status: 200 },
   ...{ login: 'capstan-bot', conditional: false },
 };
 

@@ -2,7 +2,10 @@
 export type JournalEntry =
   | {
       readonly kind: 'request';
+      /** When its answer was ready; entries come in this order. */
       readonly at: number;
+      /** When it came in: a slow one may be done long after others that came later. */
+      readonly receivedAt: number;
       readonly method: string;
       /** Without `/api/v3`, with the query. */
       readonly path: string;

@@ -57,6 +57,7 @@ export class DoubleServer {
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { world } = this.parts;
+    const receivedAt = Date.now();
     const url = new URL(request.url ?? '/', world.url);
     url.pathname = url.pathname.replace(/^\/api\/v3(?=\/|$)/, '') || '/';
     const method = request.method ?? 'GET';
@@ -66,7 +67,7 @@ export class DoubleServer {
     const note = (status: number, body?: unknown): void => {
       const login = access.token?.login ?? null;
       const conditional = request.headers['if-none-match'] !== undefined;
-      const entry = { kind: 'request' as const, at: Date.now(), method, path, status, login, conditional };
+      const entry = { kind: 'request' as const, at: Date.now(), receivedAt, method, path, status, login, conditional };
       world.journal.push(body === undefined ? entry : { ...entry, body });
     };
     if (fault?.delayMs) await new Promise((resolve) => setTimeout(resolve, fault.delayMs));

@@ -19,12 +19,15 @@ const BOT = 'capstan-bot';
 const MARKER = /<!-- capstan:effect:([0-9a-f-]{36}) -->\s*$/;
 
 /**
- * Between two tries of one comment, one pull request or one merge the bot has read what the first came to, whatever
- * the forge answered then: an answer may be lost on its way.
+ * Between two tries of one comment, one pull request or one merge the bot has asked what the first came to, whatever
+ * the forge answered then: an answer may be lost on its way. In the order in which requests came in: a forge that takes
+ * longer over the first than an effect's deadline can be asked, and looked at, in vain.
  */
-export function looks({ journal }: World): Violation[] {
-  const requests = journal.filter((entry): entry is Request => entry.kind === 'request' && entry.login === BOT);
-  const writes = requests.flatMap((request, at) => writeOf(request, at) ?? []);
+export function looks({ journal, forge }: World): Violation[] {
+  const requests = journal
+    .filter((entry): entry is Request => entry.kind === 'request' && entry.login === BOT)
+    .sort((one, other) => one.receivedAt - other.receivedAt);
+  const writes = requests.flatMap((request, at) => writeOf(request, at, forge) ?? []);
   return [...grouped(writes, ({ identity }) => identity).values()].flatMap((tries) =>
     tries.slice(1).flatMap((next, index) => {
       const before = tries[index]!;
@@ -36,7 +39,7 @@ export function looks({ journal }: World): Violation[] {
   );
 }
 
-function writeOf(request: Request, at: number): Write | null {
+function writeOf(request: Request, at: number, forge: World['forge']): Write | null {
   const { method, path, body } = request;
   const fields = (body ?? {}) as Readonly<Record<string, unknown>>;
   const plain = path.split('?')[0]!;
@@ -54,5 +57,14 @@ function writeOf(request: Request, at: number): Write | null {
   const pull = method === 'PUT' ? /^(.*\/pulls\/\d+)\/merge$/.exec(plain)?.[1] : undefined;
   if (pull === undefined) return null;
   const identity = `${plain} ${String(fields['sha'] ?? '')}`;
-  return { at, identity, request, looks: ({ path: read }) => read.split('?')[0] === pull };
+  const branch = forge
+    .flatMap(({ fullName, pulls }) =>
+      pulls.map((each) => ({ ...each, path: `/repos/${fullName}/pulls/${each.number}` })),
+    )
+    .find(({ path }) => path === pull)?.branch;
+  const list = `${pull.slice(0, pull.lastIndexOf('/'))}?`;
+  const looks = ({ path: read }: Request): boolean =>
+    read.split('?')[0] === pull ||
+    (branch !== undefined && read.startsWith(list) && decodeURIComponent(read).includes(`:${branch}`));
+  return { at, identity, request, looks };
 }
