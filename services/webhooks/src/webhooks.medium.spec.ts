@@ -100,7 +100,6 @@ it('stores exactly what arrived, without its signature, and wakes others', async
     forge: 'github',
     remoteId: id,
     event: 'issues',
-    handledAt: null,
   });
   expect(row!.body.toString()).toBe(body);
   expect(JSON.stringify(row!.headers)).not.toContain('sha256=');
@@ -257,7 +256,6 @@ describe('a parked delivery', () => {
     expect(answer).toMatchObject({ applied: true, code: 'dropped' });
     expect(delivery).toMatchObject({
       parkedAt: null,
-      handledAt: expect.any(Date),
       lastError: 'Dropped by a person: the delivery had failed 8 times: it could not be read',
     });
     expect(await parkedIn(database)).toEqual([]);

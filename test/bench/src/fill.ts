@@ -91,9 +91,9 @@ async function writeHistory(stage: Stage, repositoryIds: readonly string[], coun
               case when state = 'completed' or state = 'failed' then at end from fresh returning id),
      runs as (
        insert into run (id, workspace_id, repository_id, task_id, number, generation, reason, state, pod_id, slot, agent, limits, branch,
-                        base_branch, epoch, outcome, placed_at, finished_at, judged_at, published_at)
+                        base_branch, epoch, outcome, placed_at, finished_at)
        select run_id, workspace_id, repository_id, id, 1, 1, 'initial', 'finished', pod_id, 0, agent, '{}', 'capstan/past-' || n, 'main', 1,
-              '{"kind":"commits","detail":"One commit"}', at, at, at, at from fresh)
+              '{"kind":"commits","detail":"One commit"}', at, at from fresh)
      insert into pull_request (id, workspace_id, repository_id, task_id, run_id, generation, branch, base_branch, title, number, url, state,
                                checks, reviews, next_check_at)
      select gen_random_uuid(), workspace_id, repository_id, id, run_id, 1, 'capstan/past-' || n, 'main', 'Past ' || n, 100000 + n,

@@ -78,10 +78,6 @@ export class Run {
   lastLineAt!: Date | null;
   @Column('timestamptz', { nullable: true })
   stalledAt!: Date | null;
-  @Column('timestamptz', { nullable: true })
-  judgedAt!: Date | null;
-  @Column('timestamptz', { nullable: true })
-  publishedAt!: Date | null;
   /** Its lines are kept no longer, and nobody is shown what is left of them. */
   @Column('timestamptz', { nullable: true })
   logExpiredAt!: Date | null;

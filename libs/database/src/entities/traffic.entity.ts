@@ -22,8 +22,6 @@ export class Delivery {
   body!: Buffer;
   @Column('timestamptz')
   receivedAt!: Date;
-  @Column('timestamptz', { nullable: true })
-  handledAt!: Date | null;
   @Column('int')
   attempts!: number;
   @Column('timestamptz', { nullable: true })

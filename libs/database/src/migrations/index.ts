@@ -5,8 +5,17 @@ import { retention } from './0003-retention.js';
 import { runControl } from './0004-run-control.js';
 import { tenantBound } from './0005-tenant-bound.js';
 import { leaseBegan } from './0006-lease-began.js';
+import { unsetColumns } from './0008-unset-columns.js';
 
 /** Every migration, oldest first. */
-export const MIGRATIONS: readonly Migration[] = [spine, parkedRows, retention, runControl, tenantBound, leaseBegan];
+export const MIGRATIONS: readonly Migration[] = [
+  spine,
+  parkedRows,
+  retention,
+  runControl,
+  tenantBound,
+  leaseBegan,
+  unsetColumns,
+];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

@@ -4,15 +4,11 @@ import type { ParkedVerb, ParkedVerbs } from '@capstan/service-kit';
 
 const PARKED_DELIVERY: ParkedVerb<Delivery> = {
   replay: async (tx, { id, workspaceId, repositoryId }) => {
-    await tx.query('update delivery set handled_at = null where id = $1', [id]);
     await tx.emit(deliveryReceived, { workspaceId, repositoryId, deliveryId: id });
     return 'It is handed on again';
   },
   drop: async (tx, { id }, { words }) => {
-    await tx.query(
-      'update delivery set parked_at = null, handled_at = clock_timestamp(), last_error = $2 where id = $1',
-      [id, words],
-    );
+    await tx.query('update delivery set parked_at = null, last_error = $2 where id = $1', [id, words]);
     return 'It is dropped; what it told is found by the next look at the forge or the tracker';
   },
 };
