@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { Module } from '@nestjs/common';
 import { Database } from '@capstan/database';
-import { createRuntime } from '@capstan/runtimes';
+import { createRuntime, type Runtime } from '@capstan/runtimes';
 import { CONFIG, Vault, parkedRows } from '@capstan/service-kit';
 import { supervisorFile } from '@capstan/supervisor';
 import type { AgentRunnerConfig } from './agent-runner.config.js';
@@ -12,8 +12,8 @@ import { RunnerPool } from './lease-run/runner-pool.js';
 import { parkedVerbs } from './parked/parked-rows.apply.js';
 import { RUNTIME } from './tokens.js';
 
-const parked = parkedRows('agent-runner', [RunnerPool], (pool: RunnerPool) =>
-  parkedVerbs((runId) => pool.lease({ runId, takeOver: true })),
+const parked = parkedRows('agent-runner', [RunnerPool, RUNTIME], (pool: RunnerPool, runtime: Runtime) =>
+  parkedVerbs({ lease: (runId) => pool.lease({ runId, takeOver: true }), runtime: () => runtime }),
 );
 
 @Module({
