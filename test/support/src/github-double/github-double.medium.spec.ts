@@ -105,6 +105,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  jest.useRealTimers();
   await double.settled();
   const faults = [...double.faultsOfOurs];
   await double.close();
@@ -287,6 +288,36 @@ describe('a pull request', () => {
     expect((await api.checks.listForRef({ ...APP, ref: 'one' })).data.total_count).toBe(1);
     expect((await api.pulls.listReviews({ ...APP, pull_number: number })).data).toHaveLength(2);
   });
+
+  it('is updated by what is said and done about it, and not by checks or by its base', async () => {
+    // GitHub's times are whole seconds: with a clock of our own nothing has to wait for the next one.
+    const timers = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate'];
+    const others = ['hrtime', 'nextTick', 'performance', 'queueMicrotask'];
+    jest.useFakeTimers({ doNotFake: [...timers, ...others] as never, now: Date.now() });
+    const head = await push(await clone(), 'one', 'b.txt', 'b\n');
+    const number = await openPull('one');
+    const rises = async (work: () => unknown) => {
+      const before = (await pull(number)).updated_at;
+      jest.setSystemTime(Date.now() + 3_600_000);
+      await work();
+      return (await pull(number)).updated_at > before;
+    };
+    const ann = double.actingAs('ann');
+    expect(await rises(() => api.checks.create({ ...APP, name: 'test', head_sha: head, conclusion: 'success' }))).toBe(
+      false,
+    );
+    expect(await rises(() => ann.setStatus(FULL, head, 'lint', 'success'))).toBe(false);
+    expect(await rises(() => ann.pushFile(FULL, 'main', 'z.txt', 'z\n'))).toBe(false);
+    expect(await rises(() => ann.review(FULL, number, 'APPROVE'))).toBe(true);
+    expect(await rises(() => ann.comment(FULL, number, 'By the way'))).toBe(true);
+    expect(await rises(() => ann.label(FULL, number, 'bug'))).toBe(true);
+    expect(await rises(() => ann.unlabel(FULL, number, 'bug'))).toBe(true);
+    expect(await rises(() => api.issues.update({ ...APP, issue_number: number, title: 'Other' }))).toBe(true);
+    expect(await rises(() => ann.pushFile(FULL, 'one', 'c.txt', 'c\n'))).toBe(true);
+    expect(await rises(() => ann.close(FULL, number))).toBe(true);
+    expect(await rises(() => ann.reopenIssue(FULL, number))).toBe(true);
+    expect(await rises(() => ann.merge(FULL, number))).toBe(true);
+  }, 30_000);
 });
 
 describe('issues', () => {

@@ -71,7 +71,10 @@ export function changeIssue(
     issue.updatedAt = world.now();
     sendIssueHook(world, repository, issue, actor, 'edited', { changes });
   }
-  if (change.assignees) issue.assignees = [...change.assignees];
+  if (change.assignees) {
+    issue.assignees = [...change.assignees];
+    issue.updatedAt = world.now();
+  }
   if (change.labels) replaceLabels(world, repository, issue, actor, change.labels);
   if (change.state === 'closed') closeIssue(world, repository, issue, actor, change.stateReason ?? 'completed');
   if (change.state === 'open') reopenIssue(world, repository, issue, actor);

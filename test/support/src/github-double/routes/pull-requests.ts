@@ -86,6 +86,7 @@ async function patchPull(call: Call): Promise<Answer> {
     if (!baseSha) throw validationFailed({ resource: 'PullRequest', field: 'base', code: 'invalid' });
     issue.pull.baseRef = base;
     issue.pull.baseSha = baseSha;
+    issue.updatedAt = call.world.now();
   }
   const state = call.word('state', ['open', 'closed']);
   const title = call.text('title');
