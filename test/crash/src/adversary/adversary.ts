@@ -20,7 +20,9 @@ export interface Deed {
   readonly text: string;
 }
 
-const AT_ONCE = 2;
+const AT_ONCE = 3;
+/** What couldn't begin within this of its time, for others took theirs, is left out: the fire ends when it was to. ms */
+const LATE_MS = 30_000;
 
 /**
  * Draws actions until the time is full: first each once, then from a bag that holds as many copies of each as it weighs,
@@ -63,6 +65,11 @@ export class Adversary {
       await this.pause(began + atMs - performance.now());
       while (this.underWay.size >= AT_ONCE) await Promise.race(this.underWay);
       if (this.stopped) break;
+      const lateMs = performance.now() - began - atMs;
+      if (lateMs > LATE_MS) {
+        this.note(action, `left out, ${Math.round(lateMs / 1_000)} s after its time`);
+        continue;
+      }
       const work = this.one(action, new Random(seed)).catch((error: unknown) => {
         this.stage.complain(`the action ${action} (seed ${seed}) failed: ${String(error)}`);
       });
@@ -80,12 +87,13 @@ export class Adversary {
   private async one(name: string, random: Random): Promise<void> {
     const action = this.actions.find((each) => each.name === name);
     if (action === undefined) throw new Error(`there is no action ${name}`);
-    const note = (text: string): void => {
-      const deed = { at: Date.now(), action: name, text };
-      this.deeds.push(deed);
-      this.tell(deed);
-    };
-    await action.act(this.stage, random, note);
+    await action.act(this.stage, random, (text) => this.note(name, text));
+  }
+
+  private note(action: string, text: string): void {
+    const deed = { at: Date.now(), action, text };
+    this.deeds.push(deed);
+    this.tell(deed);
   }
 
   private async pause(ms: number): Promise<void> {
