@@ -35,6 +35,8 @@ export default {
   setupFiles: ['reflect-metadata'],
   globalSetup: '<rootDir>/test/support/jest.global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/jest.global-teardown.mjs',
+  // A busy machine is no defect: what hangs is told by this, what is slow by the bench.
+  testTimeout: 20_000,
   coverageProvider: 'v8',
   workerIdleMemoryLimit: '1GB',
 };
