@@ -34,6 +34,10 @@ export const PARKED_ROWS = `(
          e.kind, t.id, t.repository_id, e.attempts, e.last_error, e.last_error_code, e.parked_at, null
     from effect e join task t on t.id = e.task_id where e.parked_at is not null and e.state = 'requested'
   union all
+  select 'ticket_source', s.id, s.workspace_id, 'Tickets of ' || s.project || ' labelled ' || s.label, null, null, s.repository_id,
+         s.attempts, s.last_error, s.last_error_code, s.parked_at, 'Its tickets: none of them becomes a task meanwhile'
+    from ticket_source s where s.parked_at is not null and s.enabled
+  union all
   select 'ticket', k.id, k.workspace_id, '#' || k.key || ' ' || k.title, null,
          (select t.id from task t where t.ticket_id = k.id order by t.created_at desc limit 1), s.repository_id, k.attempts,
          k.last_error, k.last_error_code, k.parked_at, null

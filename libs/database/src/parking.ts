@@ -96,13 +96,19 @@ export async function tellParked(
  * with it. Answers what it was; null when it isn't parked (any more).
  */
 export async function unparkRow<Row>(tx: Tx, kind: ParkedKind, id: Id): Promise<Row | null> {
-  const wait = kind === 'pull_request' ? 'next_check_at = clock_timestamp()' : `${waitOf(kind)} = null`;
+  const wait = kind in DUE_NOW ? DUE_NOW[kind] : `${waitOf(kind)} = null`;
   const [row] = await tx.query<Row>(
     `update "${kind}" set parked_at = null, attempts = 0, ${wait} where id = $1 and parked_at is not null returning *`,
     [id],
   );
   return row ?? null;
 }
+
+/** Rows that are looked at by a time of their own. */
+const DUE_NOW: Partial<Record<ParkedKind, string>> = {
+  pull_request: 'next_check_at = clock_timestamp()',
+  ticket_source: 'next_poll_at = clock_timestamp(), surprises = 0',
+};
 
 function waitOf(kind: ParkedKind): string {
   return kind === 'task' ? 'retry_at' : 'not_before';

@@ -61,6 +61,7 @@ export class TicketSync {
         this.wakeEffects();
         this.wakeReport();
       },
+      wakeImport: () => this.wakeImport(),
     });
     this.effects = new EffectExecutor({
       database,

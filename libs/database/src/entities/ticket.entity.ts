@@ -32,6 +32,13 @@ export class TicketSource {
   attempts!: number;
   @Column('text', { nullable: true })
   lastError!: string | null;
+  @Column('text', { nullable: true })
+  lastErrorCode!: string | null;
+  /** How many of the last polls in a row failed otherwise than by an outage or a refusal. */
+  @Column('int')
+  surprises!: number;
+  @Column('timestamptz', { nullable: true })
+  parkedAt!: Date | null;
   @Column('timestamptz')
   createdAt!: Date;
   @Column('int')

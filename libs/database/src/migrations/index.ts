@@ -6,6 +6,7 @@ import { runControl } from './0004-run-control.js';
 import { tenantBound } from './0005-tenant-bound.js';
 import { leaseBegan } from './0006-lease-began.js';
 import { unsetColumns } from './0008-unset-columns.js';
+import { parkedTicketSources } from './0009-parked-ticket-sources.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -16,6 +17,7 @@ export const MIGRATIONS: readonly Migration[] = [
   tenantBound,
   leaseBegan,
   unsetColumns,
+  parkedTicketSources,
 ];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

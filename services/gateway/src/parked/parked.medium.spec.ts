@@ -74,6 +74,7 @@ async function everything(): Promise<Record<ParkedKind, Id>> {
      values ($1, $2, $3, 'github-issues', 'p', 'http://127.0.0.1:1', 'capstan', 'X')`,
     [source, ada.workspaceId, repository.id],
   );
+  ids['ticket_source'] = source;
   await make('ticket', {
     ...{ ...ours, source_id: source, key: '12', url: 'u', title: 'Sum', body: '', author: 'ada' },
     ...{ opened_at: new Date(), state: 'open' },
@@ -96,7 +97,7 @@ describe('what is parked', () => {
   it('is listed whatever kind it is of, by pages, with what it belongs to and what it holds', async () => {
     const ids = await everything();
     const { body } = await list();
-    expect(body.total).toBe(9);
+    expect(body.total).toBe(10);
     expect(body.counts).toEqual(Object.fromEntries(Object.keys(ids).map((kind) => [kind, 1])));
     const items = body.items as {
       kind: ParkedKind;
@@ -201,7 +202,7 @@ describe('a request', () => {
   it('of all is one per row, and none for what was asked already', async () => {
     await everything();
     expect((await post('replay-all', { kind: 'pod' })).body).toEqual({ requested: 1 });
-    expect((await post('replay-all')).body).toEqual({ requested: 8 });
+    expect((await post('replay-all')).body).toEqual({ requested: 9 });
     expect((await post('replay-all')).body).toEqual({ requested: 0 });
     expect((await gateway.ask('POST', '/api/parked/replay-all', { as: ada })).status).toBe(202);
   });

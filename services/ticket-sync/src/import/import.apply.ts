@@ -1,6 +1,8 @@
 import {
+  MAX_ROW_ATTEMPTS,
   createTask,
   newId,
+  tellParked,
   type Database,
   type Repository,
   type TicketCommentJson,
@@ -53,24 +55,47 @@ export async function applyImport(
   });
 }
 
-/** Writes down how a poll went. A wake that came meanwhile stays. */
+/** How a poll failed, for the source's row. */
+export interface PollFailure {
+  readonly text: string;
+  /** Symptom, where the registry has one. */
+  readonly code: string | null;
+  readonly surprise: boolean;
+}
+
+/** Writes down how a poll went; as many surprises in a row as the cap park the source. A wake that came meanwhile stays. */
 export async function applyPoll(
   database: Database,
   source: TicketSource,
-  result: { readonly etag: string | null; readonly error: string | null; readonly nextPollMs: number },
-): Promise<void> {
-  const changed = source.lastError !== result.error;
-  await database.transaction(async (tx) => {
+  result: { readonly etag: string | null; readonly failure: PollFailure | null; readonly nextPollMs: number },
+): Promise<{ readonly parked: boolean }> {
+  const { etag, failure, nextPollMs } = result;
+  const changed = source.lastError !== (failure?.text ?? null);
+  return database.transaction(async (tx) => {
     const [row] = await tx.query<TicketSource>(
-      `update ticket_source set etag = $2, last_error = $3, last_polled_at = clock_timestamp(),
+      `update ticket_source set etag = $2, last_error = $3, last_polled_at = clock_timestamp(), last_error_code = $6,
               attempts = case when $3::text is null then 0 else attempts + 1 end,
+              surprises = case when $7 then surprises + 1 else 0 end,
+              parked_at = case when $7 and surprises + 1 >= $8 then clock_timestamp() end,
               next_poll_at = case when next_poll_at <= clock_timestamp() then next_poll_at
                                   else clock_timestamp() + $4 * interval '1 ms' end,
               version = version + case when $5 then 1 else 0 end
-        where id = $1 returning *`,
-      [source.id, result.etag, result.error, result.nextPollMs, changed],
+        where id = $1 and parked_at is null returning *`,
+      [
+        source.id,
+        etag,
+        failure?.text ?? null,
+        nextPollMs,
+        changed,
+        failure?.code ?? null,
+        failure?.surprise ?? false,
+        MAX_ROW_ATTEMPTS,
+      ],
     );
+    const parked = row !== undefined && row.parkedAt !== null;
+    if (parked) await tellParked(tx, 'ticket_source', row);
     if (row !== undefined && changed) await emitChanged(tx, row);
+    return { parked };
   });
 }
 

@@ -1,4 +1,4 @@
-import { backoffMs } from '@capstan/domain';
+import { TransientError, UserError, backoffMs } from '@capstan/domain';
 import type { RemoteTicket } from '@capstan/tickets';
 
 /** An opening that is known already. */
@@ -36,6 +36,14 @@ export function nextPollMs(
   if (failure === null) return Math.round(intervalMs * (0.9 + 0.2 * random));
   const wait = backoffMs(failure.attempts, random, { baseMs: intervalMs, maxMs: Math.max(600_000, intervalMs) });
   return Math.max(wait, failure.retryAfterMs ?? 0);
+}
+
+/**
+ * Whether a poll failed otherwise than by a tracker's outage or its refusal, which have words and cures of their own:
+ * such failures are parked at the cap.
+ */
+export function isSurprise(error: unknown): boolean {
+  return !(error instanceof UserError) && !(error instanceof TransientError);
 }
 
 /** An etag counts for the project and label that it was given for. */

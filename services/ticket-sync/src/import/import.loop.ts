@@ -1,10 +1,10 @@
-import { TransientError, UserError, errorAdvice } from '@capstan/domain';
-import type { Database, TicketSource } from '@capstan/database';
+import { TransientError, errorAdvice } from '@capstan/domain';
+import { rowError, type Database, type TicketSource } from '@capstan/database';
 import { traceparentOrNew, type Found, type Logger } from '@capstan/service-kit';
 import { InFlight } from '../in-flight.js';
 import type { TrackerAccess } from '../tracker-access.js';
 import { applyImport, applyPoll } from './import.apply.js';
-import { decideImport, nextPollMs, storedEtag, usableEtag } from './import.decide.js';
+import { decideImport, isSurprise, nextPollMs, storedEtag, usableEtag } from './import.decide.js';
 import { claimSources, knownOpenings, readComments } from './import.snapshot.js';
 
 const POLL_TIMEOUT_MS = 30_000;
@@ -40,27 +40,29 @@ export class Import {
 
   /** Never rejects: how it went is in the source's row. */
   private async poll(source: TicketSource): Promise<void> {
-    const { database, logger, intervalMs } = this.parts;
+    const { database, intervalMs } = this.parts;
     try {
-      const etag = await this.importNew(source);
-      await applyPoll(database, source, { etag, error: null, nextPollMs: nextPollMs(intervalMs, null, Math.random()) });
+      const { etag, fault } = await this.importNew(source);
+      // One ticket's own fault is told; the source works, and isn't set aside for it.
+      if (fault !== undefined) return await this.failed(source, fault, { surprise: false });
+      await applyPoll(database, source, {
+        etag,
+        failure: null,
+        nextPollMs: nextPollMs(intervalMs, null, Math.random()),
+      });
     } catch (error) {
-      const text = errorAdvice(error);
-      const level = error instanceof UserError || error instanceof TransientError ? 'warn' : 'error';
-      if (source.lastError !== text)
-        logger[level]({ err: error, ticketSourceId: source.id }, `tickets could not be read: ${text}`);
-      await this.failed(source, error, text);
+      await this.failed(source, error, { surprise: isSurprise(error) });
     }
   }
 
-  /** The etag is kept only once everything that it stands for is imported. */
-  private async importNew(source: TicketSource): Promise<string | null> {
+  /** The etag is kept only once everything that it stands for is imported: not with a fault of one ticket's. */
+  private async importNew(source: TicketSource): Promise<{ readonly etag: string | null; readonly fault?: unknown }> {
     const { database, access, logger, imported } = this.parts;
     const { project, label } = source;
     const opened = await access.of(source);
     const known = usableEtag(project, label, source.etag);
     const page = await opened.tracker.poll(opened.connection, label, known, AbortSignal.timeout(POLL_TIMEOUT_MS));
-    if (page.tickets === null) return source.etag;
+    if (page.tickets === null) return { etag: source.etag };
     const fresh = decideImport(label, page.tickets, await knownOpenings(database, source.id, page.tickets));
     let fault: unknown;
     for (const ticket of fresh) {
@@ -77,17 +79,30 @@ export class Import {
       logger.info({ ticketSourceId: source.id, ticket: ticket.key }, `ticket ${project}#${ticket.key} is a task now`);
       imported();
     }
-    if (fault !== undefined) throw fault;
-    return storedEtag(project, label, page.etag);
+    return fault === undefined ? { etag: storedEtag(project, label, page.etag) } : { etag: source.etag, fault };
   }
 
-  private async failed(source: TicketSource, error: unknown, text: string): Promise<void> {
+  private async failed(
+    source: TicketSource,
+    error: unknown,
+    { surprise }: { readonly surprise: boolean },
+  ): Promise<void> {
     const { database, logger, intervalMs } = this.parts;
+    const text = errorAdvice(error);
+    const fields = { err: error, ticketSourceId: source.id };
+    if (source.lastError !== text)
+      logger[isSurprise(error) ? 'error' : 'warn'](fields, `tickets could not be read: ${text}`);
     const retryAfterMs = error instanceof TransientError ? error.retryAfterMs : undefined;
     const failure = { attempts: source.attempts + 1, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
     const delay = nextPollMs(intervalMs, failure, Math.random());
     try {
-      await applyPoll(database, source, { etag: source.etag, error: text, nextPollMs: delay });
+      const { code } = rowError(error);
+      const { parked } = await applyPoll(database, source, {
+        etag: source.etag,
+        failure: { text, code, surprise },
+        nextPollMs: delay,
+      });
+      if (parked) logger.error(fields, 'ticket source parked: replay it when the cause is gone');
     } catch (second) {
       // The claim lapses by itself, and another poll finds the same.
       logger.warn({ err: second, ticketSourceId: source.id }, 'how a poll went could not be written down');

@@ -1,4 +1,6 @@
-import { eventually } from '@capstan/test-support';
+import { MAX_ROW_ATTEMPTS } from '@capstan/database';
+import { ParkedRequests, openLogger } from '@capstan/service-kit';
+import { askOfParked, eventually, park, parkedIn } from '@capstan/test-support';
 import { NAME, Stage } from '../stage.fixture.js';
 
 jest.setTimeout(60_000);
@@ -123,4 +125,58 @@ it('is not held up by one ticket that can not be taken', async () => {
   await imported(1);
   expect((await stage.tasks()).map(({ title }) => title)).toEqual(['Good']);
   await eventually(async () => (await stage.source()).lastError !== null);
+});
+
+describe('a source whose polls fail', () => {
+  /** As often as it may fail for no known reason, less so many times. */
+  const nearTheCap = (times: number) =>
+    stage.database.query('update ticket_source set attempts = $1, surprises = $1', [MAX_ROW_ATTEMPTS - times]);
+  const unreadable = (answer: { status: number; body?: unknown }) =>
+    stage.tracker.inject({ method: 'GET', path: /\/issues\?/, times: Infinity, ...answer });
+
+  it('is parked at the cap when nobody knows why, rests, and takes it up when it is replayed', async () => {
+    const undo = unreadable({ status: 200, body: [{ number: 1, state: 'open' }] });
+    await nearTheCap(2);
+    await eventually(async () => {
+      await stage.nudge();
+      expect((await stage.source()).parkedAt).not.toBeNull();
+    }, 20_000);
+    expect(await stage.source()).toMatchObject({ attempts: MAX_ROW_ATTEMPTS, lastError: expect.any(String) });
+    expect(await parkedIn(stage.database)).toEqual([{ kind: 'ticket_source', id: stage.sourceId }]);
+    undo();
+    await file('Later');
+    const polls = stage.tracker.journal.length;
+    for (let again = 0; again < 3; again += 1) await stage.nudge();
+    expect(stage.tracker.journal.length).toBe(polls);
+    expect(await ask('replay')).toMatchObject({ applied: true, code: 'replayed' });
+    await eventually(async () => expect(await stage.tickets()).toHaveLength(1), 10_000);
+    expect(await stage.source()).toMatchObject({ parkedAt: null, attempts: 0, surprises: 0, lastError: null });
+  });
+
+  it('is switched off when it is dropped', async () => {
+    await park(stage.database, 'ticket_source', stage.sourceId);
+    expect(await ask('drop')).toMatchObject({ applied: true, code: 'dropped' });
+    expect(await stage.source()).toMatchObject({ enabled: false, parkedAt: null, lastError: expect.any(String) });
+    expect(await parkedIn(stage.database)).toEqual([]);
+  });
+
+  it.each([
+    ['the tracker is away', { status: 502 }],
+    ['its credential is refused', { status: 401 }],
+  ])('is never parked while %s', async (_why, answer) => {
+    unreadable(answer);
+    await nearTheCap(1);
+    await eventually(async () => {
+      await stage.nudge();
+      expect((await stage.source()).attempts).toBeGreaterThan(MAX_ROW_ATTEMPTS);
+    }, 20_000);
+    expect(await stage.source()).toMatchObject({ parkedAt: null, surprises: 0, lastError: expect.any(String) });
+  });
+
+  const ask = (action: 'replay' | 'drop') => {
+    const logger = openLogger({ format: 'text', level: 'silent' });
+    const owner = new ParkedRequests({ database: stage.database, logger, owner: 'ticket-sync', verbs: stage.parked });
+    const { workspaceId } = stage.repository;
+    return askOfParked(stage.database, owner, { workspaceId, kind: 'ticket_source', rowId: stage.sourceId, action });
+  };
 });

@@ -11,12 +11,12 @@ const MAX_COMMENT_CHARS = 65_536;
 /** How Capstan knows its own comments: by what it wrote, never by who wrote it. */
 const OWN = /<!-- capstan:effect:[0-9a-f-]{36} -->\s*$/;
 
-/** Sources that are due, each claimed by one replica. Those of archived repositories rest. */
+/** Sources that are due, each claimed by one replica. Those of archived repositories rest, and parked ones. */
 export async function claimSources(database: Database, limit: number): Promise<readonly TicketSource[]> {
   return database.query<TicketSource>(
     `update ticket_source set next_poll_at = clock_timestamp() + $2 * interval '1 ms'
       where id in (select ticket_source.id from ticket_source join repository on repository.id = ticket_source.repository_id
-                    where enabled and next_poll_at <= clock_timestamp() and repository.archived_at is null
+                    where enabled and parked_at is null and next_poll_at <= clock_timestamp() and repository.archived_at is null
                     order by next_poll_at limit $1 for update of ticket_source skip locked)
       returning *`,
     [limit, CLAIM_MS],

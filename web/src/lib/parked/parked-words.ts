@@ -8,6 +8,7 @@ export const PARKED_KINDS: Readonly<Record<ParkedRow['kind'], string>> = {
   pod: 'Pod',
   pull_request: 'Pull request',
   effect: 'Write',
+  ticket_source: 'Ticket source',
   ticket: 'Ticket',
   delivery: 'Delivery',
   outbox: 'Event',
