@@ -1,4 +1,4 @@
-import { LEASE_MS } from '@capstan/domain';
+import { LEASE_MS, LEASE_RENEW_MS } from '@capstan/domain';
 import type { BenchOptions } from './bench-options.js';
 import { sleep, wallMs } from './clock.js';
 import { Gate } from './gate.js';
@@ -15,8 +15,6 @@ const SIZES = {
 const TICK_SECONDS = 0.02;
 /** How often a run is looked at: figures are late by as much at most. */
 const LOOK_MS = 10;
-/** A kill must not always meet the same moment of a lease: they are spread over one renewal, evenly. */
-const RENEW_MS = 1_000;
 
 interface Taken {
   /** From the kill to the successor's lease, ms. */
@@ -142,7 +140,8 @@ async function killOne(
   phase: number,
 ): Promise<readonly Taken[]> {
   await hosts.untilSettled();
-  await sleep(phase * RENEW_MS);
+  // A kill must not always meet the same moment of a lease: they are spread over one renewal, evenly.
+  await sleep(phase * LEASE_RENEW_MS);
   const before = await look(stage, taskIds);
   const victim = busiest(hosts.all, before);
   const killed = wallMs();

@@ -54,7 +54,10 @@ export const MAX_RETRIES = 3;
 /** How often red CI sends the agent back in before a person is asked. */
 export const MAX_CI_RESUMES = 3;
 
-/** Timing of a run's lease (DESIGN §3.6), ms. */
-export const LEASE_MS = 3_000;
-export const LEASE_RENEW_MS = 1_000;
+/**
+ * Timing of a run's lease (DESIGN §3.6), ms. A lease is as long as lets another runner be attached within three seconds
+ * of a runner's death, the time to attach included; and three renewals long, so that one that is late costs nothing.
+ */
+export const LEASE_MS = 2_600;
+export const LEASE_RENEW_MS = 800;
 export const LEASE_SWEEP_MS = 500;
