@@ -2,7 +2,19 @@ import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { io, type Socket } from 'socket.io-client';
-import { LIVE_NAMESPACE, type ClientToServer, type ServerToClient } from '@capstan/api';
+import {
+  LIVE_NAMESPACE,
+  type ClientToServer,
+  type LogPage,
+  type Me,
+  type ParkedPage,
+  type ParkedRow,
+  type Problem,
+  type ServerToClient,
+  type Task,
+  type TaskDetail,
+  type TaskRequest,
+} from '@capstan/api';
 import { migrate, newId, type Database } from '@capstan/database';
 import type { Id } from '@capstan/domain';
 import type { Broker } from '@capstan/jetstream';
@@ -21,12 +33,33 @@ export interface SignedInUser {
   readonly cookie: string;
 }
 
+/**
+ * Every field that a spec reads of an answer, whichever route it is of: there where the route's schema has it. What they
+ * hold is asserted by the specs; the schemas themselves are laid over every answer by the routes' own spec.
+ */
+type AnswerBody = Problem &
+  Pick<TaskDetail, 'id' | 'shortId' | 'state' | 'repository' | 'actions' | 'dependsOn' | 'neededBy' | 'waiting'> &
+  Pick<Me, 'user' | 'workspace'> &
+  Pick<TaskRequest, 'answer'> &
+  Pick<ParkedPage, 'counts' | 'total'> & {
+    readonly items: (AnswerBody &
+      Pick<ParkedRow, 'kind' | 'subject' | 'holds' | 'lastError'> &
+      Pick<Task, 'attention'>)[];
+    readonly columns: readonly { readonly column: string; readonly total: number; readonly items: Task[] }[];
+    readonly lines: LogPage['lines'];
+    readonly next: string | null;
+    readonly token: string;
+    readonly path: string;
+    readonly pausedAt: string | null;
+    readonly paths: Readonly<Record<string, Readonly<Record<string, object>>>>;
+  };
+
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly body: any;
+  /** What came as JSON; undefined for anything else. */
+  readonly body: AnswerBody;
 }
 
 export interface Asked {
@@ -136,7 +169,7 @@ export class TestGateway {
       status: response.status,
       headers: response.headers,
       text,
-      body: /json/.test(type) && text !== '' ? (JSON.parse(text) as unknown) : undefined,
+      body: (/json/.test(type) && text !== '' ? JSON.parse(text) : undefined) as AnswerBody,
     };
   }
 

@@ -215,7 +215,7 @@ describe('every route', () => {
     expectProblem(await gateway.ask('GET', '/api/symptoms'), 401);
     const { status, body } = await gateway.ask('GET', '/api/symptoms', { as: admin });
     expect(status).toBe(200);
-    const codes = (body.items as { code: string }[]).map(({ code }) => code);
+    const codes = body.items.map(({ code }) => code);
     expect(codes.sort()).toEqual(Object.keys(SYMPTOMS).sort());
     expect(body.items).toContainEqual({ code: 'port_taken', area: 'boot', ...SYMPTOMS.port_taken });
   });
@@ -225,7 +225,7 @@ describe('every route', () => {
     expectProblem(await gateway.ask('GET', '/api/docs'), 401);
     const { body } = await gateway.ask('GET', '/api/openapi.json', { as: admin });
     for (const [name, { method, path, permission }] of all)
-      expect(body.paths[path.replace(/:(\w+)/g, '{$1}')][method.toLowerCase()]).toMatchObject({
+      expect(body.paths[path.replace(/:(\w+)/g, '{$1}')]![method.toLowerCase()]).toMatchObject({
         operationId: name,
         'x-permission': permission,
       });

@@ -99,13 +99,7 @@ describe('what is parked', () => {
     const { body } = await list();
     expect(body.total).toBe(10);
     expect(body.counts).toEqual(Object.fromEntries(Object.keys(ids).map((kind) => [kind, 1])));
-    const items = body.items as {
-      kind: ParkedKind;
-      id: Id;
-      subject: string;
-      holds: string | null;
-      lastError: object;
-    }[];
+    const { items } = body;
     expect(Object.fromEntries(items.map(({ kind, id }) => [kind, id]))).toEqual(ids);
     const of = (kind: ParkedKind) => items.find((item) => item.kind === kind)!;
     expect(of('run')).toMatchObject({
@@ -121,7 +115,7 @@ describe('what is parked', () => {
     expect(of('ticket')).toMatchObject({ subject: '#12 Sum', task: null });
     const seen: Id[] = [];
     for (let cursor = ''; ;) {
-      const page = (await list(`?limit=2${cursor}`)).body as { items: { id: Id }[]; next: string | null };
+      const page = (await list(`?limit=2${cursor}`)).body;
       seen.push(...page.items.map(({ id }) => id));
       if (page.next === null) break;
       cursor = `&cursor=${page.next}`;
@@ -135,7 +129,7 @@ describe('what is parked', () => {
   it('explains its last error by the registry, and says advice once', async () => {
     const { title, remedy } = symptomOf('forge_unreachable');
     await effectRow(`The forge is away. ${remedy}`, 'forge_unreachable');
-    expect((await list()).body.items[0].lastError).toEqual({
+    expect((await list()).body.items[0]!.lastError).toEqual({
       code: 'forge_unreachable',
       title,
       detail: 'The forge is away.',
@@ -175,7 +169,7 @@ describe('a request', () => {
     });
     const late = { applied: false, code: 'not_parked', detail: 'It is not parked (any more)' };
     const [again] = await Promise.all([post(`task/${task.id}/drop`), ownerAnswers(late)]);
-    expect([again.status, again.body.answer.code]).toEqual([200, 'not_parked']);
+    expect([again.status, again.body.answer!.code]).toEqual([200, 'not_parked']);
   });
 
   it('is 202 with its address while nobody answers, and the list says what was asked', async () => {

@@ -62,7 +62,7 @@ describe('repositories and secrets', () => {
     expect(await vault.get({ ...owner, name: 'WEBHOOK_SECRET' })).toBe('sixteen-characters-or-more');
     const { body } = await gateway.ask('GET', '/api/ticket-sources', { as: admin });
     expect(body.items).toMatchObject([{ project: 'acme/app', label: 'robots', enabled: true, importedTickets: 0 }]);
-    const poll = await gateway.ask('POST', `/api/ticket-sources/${body.items[0].id}/poll`, { as: admin });
+    const poll = await gateway.ask('POST', `/api/ticket-sources/${body.items[0]!.id}/poll`, { as: admin });
     expect([poll.status, poll.body]).toEqual([202, { asked: true }]);
     const again = await add();
     expect([again.status, again.body.code, again.body.field]).toEqual([409, 'repository_exists', 'fullName']);
@@ -98,7 +98,7 @@ describe('repositories and secrets', () => {
     for (const [over, field] of refusals) {
       const answer = await add(over);
       expect([over, answer.status, answer.body.field]).toEqual([over, 422, field]);
-      expect(answer.body.issues[0].field).toBe(field);
+      expect(answer.body.issues![0]!.field).toBe(field);
     }
     const unreachable = await add({ apiUrl: 'http://127.0.0.1:9' });
     expect([unreachable.status, unreachable.headers.get('retry-after')]).toEqual([503, expect.stringMatching(/^\d+$/)]);

@@ -137,17 +137,17 @@ describe('tasks', () => {
     const began = performance.now();
     const { body } = await gateway.ask('GET', '/api/board?limit=20', { as: user });
     const tookMs = performance.now() - began;
-    const columns = Object.fromEntries(body.columns.map((column: { column: string }) => [column.column, column]));
-    expect(Object.entries(columns).map(([name, column]) => [name, (column as { total: number }).total])).toEqual([
+    const columns = Object.fromEntries(body.columns.map((column) => [column.column, column]));
+    expect(Object.entries(columns).map(([name, column]) => [name, column.total])).toEqual([
       ['queued', 1252],
       ['working', 0],
       ['needs_you', 1250],
       ['in_review', 1],
       ['done', 2500],
     ]);
-    expect(columns['queued'].items[0].id).toBe(first.body.id);
-    expect(columns['queued'].items.some(({ id }: { id: Id }) => id === queued.body.id)).toBe(false);
-    expect(columns['in_review'].items).toMatchObject([
+    expect(columns['queued']!.items[0]!.id).toBe(first.body.id);
+    expect(columns['queued']!.items.some(({ id }: { id: Id }) => id === queued.body.id)).toBe(false);
+    expect(columns['in_review']!.items).toMatchObject([
       {
         title: 'At work',
         stalled: true,
@@ -155,7 +155,7 @@ describe('tasks', () => {
         pullRequest: { id: pullRequest.id, number: 7, checks: 'green' },
       },
     ]);
-    expect(columns['needs_you'].items[0].attention).toMatchObject({
+    expect(columns['needs_you']!.items[0]!.attention).toMatchObject({
       title: 'The agent changed nothing',
       remedy: expect.any(String),
     });
