@@ -1,3 +1,4 @@
+import { LEASE_MS } from '@capstan/domain';
 import { Database, MAX_ROW_ATTEMPTS, migrate, type Run } from '@capstan/database';
 import { aRepository, aRun, parkedIn, testDatabase } from '@capstan/test-support';
 import { leaseRuns } from './lease-run.apply.js';
@@ -30,10 +31,10 @@ async function ownerDies(id: string, { afterMs }: { afterMs: number }): Promise<
             last_line_at = last_line_at - interval '1 hour', launched_at = launched_at - interval '1 hour' where id = $1`,
     [id],
   );
-  await database.query(
-    `update run set lease_expires_at = lease_began_at + ($2 + 3000) * interval '1 ms' where id = $1`,
-    [id, afterMs],
-  );
+  await database.query(`update run set lease_expires_at = lease_began_at + $2 * interval '1 ms' where id = $1`, [
+    id,
+    afterMs + LEASE_MS,
+  ]);
 }
 
 /** As often as a row may fail, less one. */
