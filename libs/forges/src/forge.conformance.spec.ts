@@ -259,6 +259,30 @@ describe.each(Object.entries(STAGES))('%s', (name, startStage) => {
       expect(states(await view(number))).toEqual([['test', 'failure']]);
     });
 
+    it('is glanced at with one read, which shows whatever is done about it', async () => {
+      const { number, head } = await opened();
+      await eventually(async () => expect((await view(number)).pullRequest.mergeable).toBe(true));
+      const before = stage.requests().length;
+      expect(await git.glance(connection, number)).toEqual((await view(number)).pullRequest);
+      expect(stage.requests()[before]).toMatchObject({ status: 304 });
+      expect(
+        stage
+          .requests()
+          .slice(before)
+          .filter(({ path }) => path.endsWith(`/pulls/${number}`)),
+      ).toHaveLength(2);
+      const { updatedAt, headSha } = await git.glance(connection, number);
+      expect(Date.parse(updatedAt)).not.toBeNaN();
+      // A forge's clock may count in seconds.
+      await eventually(() => Date.now() >= Date.parse(updatedAt) + 1_000);
+      stage.review(number, 'ada', 'APPROVE', 'Fine.');
+      expect((await git.glance(connection, number)).updatedAt > updatedAt).toBe(true);
+      await stage.push(head, 'second.txt', 'x\n');
+      await eventually(async () => expect((await git.glance(connection, number)).headSha).not.toBe(headSha));
+      stage.closeByHand(number, 'ada');
+      expect(await git.glance(connection, number)).toMatchObject({ state: 'closed', merged: false });
+    });
+
     it('says what it may not read, and never takes it for green', async () => {
       const { number } = await opened();
       const undo = stage.forbidChecks();

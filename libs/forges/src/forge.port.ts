@@ -35,6 +35,11 @@ export interface ForgePullRequest {
   readonly mergeableState: string;
   readonly mergeCommitSha: string | null;
   readonly closedBy: string | null;
+  /**
+   * By the forge's clock, which may count whole seconds only. Rises with a push, a review, a comment, a label, a close,
+   * a reopening and the merge; not with checks, and not when the base moves.
+   */
+  readonly updatedAt: string;
 }
 
 /** Name and source together are unique in a view: reports of equal name are folded into the worst that counts. */
@@ -93,7 +98,10 @@ export interface Forge {
   repository(connection: ForgeConnection): Promise<ForgeRepository>;
   /** Value of an `Authorization` header for git over HTTP. */
   gitAuthorization(connection: ForgeConnection): string;
+  /** The pull request and everything that was said about its head: some six reads. */
   view(connection: ForgeConnection, number: number, signal?: AbortSignal): Promise<PullRequestView>;
+  /** The pull request alone, in one read. Of a closed one `closedBy` may be null although the view knows it. */
+  glance(connection: ForgeConnection, number: number, signal?: AbortSignal): Promise<ForgePullRequest>;
   /** Pull requests in any state whose head is this branch, newest first. */
   findByHead(connection: ForgeConnection, branch: string, signal?: AbortSignal): Promise<readonly ForgePullRequest[]>;
   open(

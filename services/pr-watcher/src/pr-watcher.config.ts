@@ -3,9 +3,10 @@ import { baseConfig, integer, loadConfig, type Environment } from '@capstan/serv
 
 /** pr-watcher's whole environment. */
 export const prWatcherConfig = baseConfig.extend({
-  CAPSTAN_PR_WATCH_INTERVAL_MS: integer({ min: 100, max: 3_600_000 })
-    .default(30_000)
-    .meta({ description: 'Pace at which quiet pull requests are looked at, ms; events wake it sooner' }),
+  CAPSTAN_PR_WATCH_INTERVAL_MS: integer({ min: 100, max: 3_600_000 }).default(30_000).meta({
+    description:
+      'Pace at which open pull requests are looked at, ms. Events wake it sooner; where a webhook tells of everything, quiet ones are looked at every 11 min',
+  }),
 });
 
 /** What git needs of the machine; everything else stays outside. */

@@ -42,6 +42,8 @@ export class Stage {
   private readonly replicas: { readonly watcher: Watcher; readonly loops: Loops }[] = [];
   /** By run: what the pod answers when it is asked for the commits. */
   readonly bundles = new Map<string, () => Promise<Buffer>>();
+  /** How far the forge's clock is ahead of ours. */
+  forgeAheadMs = 0;
   private pod: Pod | undefined;
 
   private constructor(
@@ -56,7 +58,8 @@ export class Stage {
 
   static async open(over: Partial<Repository> = {}): Promise<Stage> {
     const directory = await mkdtemp(join(tmpdir(), 'pr-watcher-'));
-    const forge = await startGitHubDouble({ dir: join(directory, 'forge') });
+    const clock = { ahead: () => 0 };
+    const forge = await startGitHubDouble({ dir: join(directory, 'forge'), now: () => Date.now() + clock.ahead() });
     const files = { 'README.md': '# App\n', 'src/sum.js': 'export const sum = (a, b) => a - b;\n' };
     const { cloneUrl } = await forge.createRepository(NAME, { files });
     const made = await testDatabase({ migrate });
@@ -66,7 +69,9 @@ export class Stage {
     const token = forge.createToken({ login: 'capstan-bot' });
     const owner = { workspaceId: repository.workspaceId, repositoryId: repository.id, name: 'GITHUB_TOKEN' };
     await database.transaction((tx) => vault.put(tx, owner, token));
-    return new Stage(directory, forge, database, vault, repository, made, token);
+    const stage = new Stage(directory, forge, database, vault, repository, made, token);
+    clock.ahead = () => stage.forgeAheadMs;
+    return stage;
   }
 
   /** Starts one more replica, with a mirror directory of its own. `gitPath` comes first where it looks for git. */

@@ -14,6 +14,7 @@ import { TransientError, errorText, noFaults, type EffectKind, type FaultPort } 
 import { ClosePullRequest, CommentPullRequest } from './close/close-pull-request.js';
 import { Follow } from './follow/follow.loop.js';
 import { ForgeAccess } from './forge-access.js';
+import { hearLoop } from './hear/hear.loop.js';
 import { MergePullRequest } from './merge/merge-pull-request.js';
 import { OpenPullRequest } from './open/open-pull-request.js';
 import { parkedVerbs } from './parked/parked-rows.apply.js';
@@ -97,6 +98,7 @@ export class Watcher {
     this.publishLoop = every('publish', () => this.publish.begin(LIMIT));
     this.followLoop = every('follow', () => this.follow.begin(LIMIT));
     this.effectLoop = every('effects', async () => this.beginEffects());
+    hearLoop(loops, database, () => this.wakeFollow());
     tidyMirrorsLoop(loops, { database, mirrors, directory: options.mirrorsDirectory, logger, metrics });
   }
 

@@ -132,6 +132,7 @@ function followSnapshot(world: World, pull: PullRow, state: 'success' | 'failure
   } as const;
   return {
     now: NOW,
+    beganAt: NOW,
     random: 0.5,
     intervalMs: 30_000,
     pullRequest: pullRow(pull),
@@ -144,6 +145,8 @@ function followSnapshot(world: World, pull: PullRow, state: 'success' | 'failure
     rules: { autoMerge: true, mergeWithoutChecks: false, requiredApprovals: 0 },
     workspacePaused: false,
     merges: pull.merge === 'none' ? [] : [merge],
+    before: { checks: [], reviews: [] },
+    hook: { lastDeliveryAt: null, missedAt: null },
     reading: {
       kind: 'read',
       view: {
@@ -160,6 +163,7 @@ function followSnapshot(world: World, pull: PullRow, state: 'success' | 'failure
           mergeableState: 'clean',
           mergeCommitSha: null,
           closedBy: null,
+          updatedAt: LONG_AGO.toISOString(),
         },
         checks: {
           known: true,
@@ -203,6 +207,11 @@ export function pullRow(pull: PullRow): NonNullable<PublishSnapshot['pullRequest
     closedBy: null,
     lastCheckedAt: null,
     nextCheckAt: NOW,
+    lookedAt: null,
+    seenUpdatedAt: null,
+    glanceAt: null,
+    toldAt: null,
+    untoldAt: null,
     claimedUntil: null,
     createdAt: LONG_AGO,
     attempts: 0,

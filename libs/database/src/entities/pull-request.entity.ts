@@ -59,6 +59,21 @@ export class PullRequest {
   lastCheckedAt!: Date | null;
   @Column('timestamptz')
   nextCheckAt!: Date;
+  /** When the last whole look at the forge began. */
+  @Column('timestamptz', { nullable: true })
+  lookedAt!: Date | null;
+  /** When it last changed, says the forge's clock, as that look saw it. */
+  @Column('timestamptz', { nullable: true })
+  seenUpdatedAt!: Date | null;
+  /** The look of this very time may be a glance. Who wants a whole one moves `nextCheckAt`, or clears this. */
+  @Column('timestamptz', { nullable: true })
+  glanceAt!: Date | null;
+  /** When a delivery was last about it. */
+  @Column('timestamptz', { nullable: true })
+  toldAt!: Date | null;
+  /** When a look last found a change that no delivery had told of. */
+  @Column('timestamptz', { nullable: true })
+  untoldAt!: Date | null;
   /** A replica is looking at it until then. */
   @Column('timestamptz', { nullable: true })
   claimedUntil!: Date | null;

@@ -5,6 +5,7 @@ import { retention } from './0003-retention.js';
 import { runControl } from './0004-run-control.js';
 import { tenantBound } from './0005-tenant-bound.js';
 import { leaseBegan } from './0006-lease-began.js';
+import { quietPullRequests } from './0007-quiet-pull-requests.js';
 import { unsetColumns } from './0008-unset-columns.js';
 import { parkedTicketSources } from './0009-parked-ticket-sources.js';
 
@@ -16,6 +17,7 @@ export const MIGRATIONS: readonly Migration[] = [
   runControl,
   tenantBound,
   leaseBegan,
+  quietPullRequests,
   unsetColumns,
   parkedTicketSources,
 ];

@@ -44,7 +44,7 @@ export const REMOTE_SYMPTOMS = {
     title: 'The forge limits the rate',
     cause: 'The token has made as many requests as the forge allows for now.',
     remedy:
-      'Nothing to do: it is tried again when the limit ends. When it repeats, give each repository a token of its own, or poll less often (CAPSTAN_PR_WATCH_INTERVAL_MS).',
+      'Nothing to do: it is tried again when the limit ends. When it repeats, set up the repository’s webhook, which lets quiet pull requests be looked at seldom; give each repository a token of its own; or poll less often (CAPSTAN_PR_WATCH_INTERVAL_MS).',
   }),
   forge_timeout: symptom({
     category: 'timeout',

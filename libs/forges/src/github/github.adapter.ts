@@ -2,7 +2,7 @@ import type { MergeMethod } from '@capstan/domain';
 import type { Forge, ForgeConnection, ForgePullRequest, ForgeRepository, WriteResult } from '../forge.port.js';
 import { GitHubClients, ownerAndName, type Refusal } from './client.js';
 import { readGitHubDelivery, verifyGitHubDelivery } from './delivery.parser.js';
-import { pullRequestOf, viewPullRequest } from './view.js';
+import { pullRequestOf, readPullRequest, viewPullRequest } from './view.js';
 
 type OpenRequest = Parameters<Forge['open']>[1];
 type MergeRequest = { readonly sha: string; readonly method: MergeMethod; readonly title?: string };
@@ -18,6 +18,8 @@ export function createGitHubForge(options: { readonly timeoutMs?: number } = {})
     repository: (connection) => readRepository(clients, connection),
     gitAuthorization: ({ token }) => `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
     view: (connection, number, signal) => viewPullRequest(clients.client(connection), connection, number, signal),
+    glance: async (connection, number, signal) =>
+      pullRequestOf(await readPullRequest(clients.client(connection), { ...connection, number }, signal)),
     findByHead: (connection, branch, signal) => findByHead(clients, connection, branch, signal),
     open: (connection, request, signal) => open(clients, connection, request, signal),
     merge: (connection, number, request, signal) => merge(clients, connection, number, request, signal),
@@ -119,11 +121,9 @@ async function close(
   signal?: AbortSignal,
 ): Promise<void> {
   const client = clients.client(connection);
+  const { state } = await readPullRequest(client, { ...connection, number }, signal);
+  if (state === 'closed') return;
   const where = { ...ownerAndName(connection.fullName), pull_number: number };
-  const { data } = await client.call(`read pull request ${connection.fullName}#${number}`, signal, (rest, request) =>
-    rest.pulls.get({ ...where, request }),
-  );
-  if (data.state === 'closed') return;
   await client.call(`close ${connection.fullName}#${number}`, signal, (rest, request) =>
     rest.pulls.update({ ...where, state: 'closed', request }),
   );

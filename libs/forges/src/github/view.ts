@@ -28,10 +28,8 @@ export async function viewPullRequest(
   signal: AbortSignal | undefined,
 ): Promise<PullRequestView> {
   const reader: Reader = { client, ...ownerAndName(fullName), fullName, signal };
-  const { owner, repo } = reader;
-  const { data } = await client.call(`read pull request ${fullName}#${number}`, signal, (rest, request) =>
-    rest.pulls.get({ owner, repo, pull_number: number, request }),
-  );
+  // First: what comes in while the others are read raises `updated_at` above the one that is known then.
+  const data = await readPullRequest(client, { fullName, number }, signal);
   const [runs, statuses, reviews, required, closer] = await Promise.all([
     readable(checkRuns(reader, data.head.sha)),
     readable(commitStatuses(reader, data.head.sha)),
@@ -44,6 +42,17 @@ export async function viewPullRequest(
     reviews,
     ...folded(runs, statuses, required),
   };
+}
+
+export async function readPullRequest(
+  client: GitHubClient,
+  { fullName, number }: { readonly fullName: string; readonly number: number },
+  signal: AbortSignal | undefined,
+): Promise<PullRequest> {
+  const { data } = await client.call(`read pull request ${fullName}#${number}`, signal, (rest, request) =>
+    rest.pulls.get({ ...ownerAndName(fullName), pull_number: number, request }),
+  );
+  return data;
 }
 
 function folded(
@@ -186,5 +195,6 @@ export function pullRequestOf(data: PullRequest | ListedPullRequest): ForgePullR
     // Before the merge GitHub puts a trial merge here.
     mergeCommitSha: data.merged_at === null ? null : data.merge_commit_sha,
     closedBy: whole?.merged_by?.login ?? null,
+    updatedAt: data.updated_at,
   };
 }

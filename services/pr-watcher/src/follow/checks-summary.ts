@@ -1,5 +1,5 @@
 import { NO_CHECKS_GRACE_MS, type CheckSummary, type ReviewSummary } from '@capstan/domain';
-import type { ForgeCheck, ForgeReview, PullRequestView } from '@capstan/forges';
+import type { ForgeCheck, ForgePullRequest, ForgeReview, PullRequestView } from '@capstan/forges';
 
 /** What the agent is told about red checks, bytes. */
 const MAX_DETAIL_BYTES = 8_192;
@@ -11,6 +11,10 @@ export function summarizeChecks({ checks, missingRequired }: PullRequestView): C
   if (!missingRequired.known) return 'unknown';
   if (checks.value.some(({ state }) => state === 'pending') || missingRequired.value.length > 0) return 'pending';
   return checks.value.length === 0 ? 'none' : 'green';
+}
+
+export function mergeableWord({ mergeable, mergeableState }: ForgePullRequest): string {
+  return mergeable === null ? 'unknown' : mergeableState;
 }
 
 export interface ReviewFacts {

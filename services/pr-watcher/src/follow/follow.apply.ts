@@ -10,7 +10,7 @@ import {
 } from '@capstan/database';
 import { pullRequestChanged } from '@capstan/events';
 import { mergeKey, type FollowPlan, type FollowSnapshot } from './follow.decide.js';
-import type { Claim } from './follow.snapshot.js';
+import { releaseClaim, type Claim } from './follow.snapshot.js';
 
 /**
  * Writes a plan under its claim, with the merge that it wants and the event, in one transaction. `stale`: the claim
@@ -76,20 +76,31 @@ export function changedEvent(row: PullRequest) {
   };
 }
 
+/**
+ * Assignments that end a look: who asked for another one meanwhile gets it at once, as a whole one.
+ * @param checkMs and `glance` are parameters of the statement: a Pace.
+ */
+export function endOfLook(checkMs: string, glance: string): string {
+  // One time for both columns, which are equal where nobody has asked since.
+  const planned = `statement_timestamp() + ${checkMs} * interval '1 ms'`;
+  const asked = 'next_check_at <= clock_timestamp()';
+  return `last_checked_at = clock_timestamp(), claimed_until = null,
+          next_check_at = case when ${asked} then clock_timestamp() else ${planned} end,
+          glance_at = case when ${glance} and not ${asked} then ${planned} end`;
+}
+
 async function writeRow(
   tx: Tx,
   claim: Claim,
   before: Readonly<PullRequest>,
-  { patch, nextCheckMs }: FollowPlan,
+  { patch, nextCheckMs, glance }: FollowPlan,
 ): Promise<PullRequest | undefined> {
   const [row] = await tx.query<PullRequest>(
     `update pull_request set state = $3, head_sha = $4, head_seen_at = $5, refusal = $6, decision = $7, checks = $8,
             reviews = $9, mergeable = $10, merged_at = $11, merge_commit = $12, closed_at = $13, closed_by = $14,
-            attempts = $15, last_error = $16, last_checked_at = clock_timestamp(),
-            next_check_at = case when next_check_at <= clock_timestamp() then clock_timestamp()
-                                 else clock_timestamp() + $17 * interval '1 ms' end,
-            claimed_until = null, version = version + 1
-      where id = $1 and claimed_until = $2::timestamptz and version = $18
+            attempts = $15, last_error = $16, ${endOfLook('$17', '$18')}, looked_at = $19, seen_updated_at = $20,
+            untold_at = $21, version = version + 1
+      where id = $1 and claimed_until = $2::timestamptz and version = $22
       returning *`,
     [
       claim.id,
@@ -109,19 +120,14 @@ async function writeRow(
       patch.attempts,
       patch.lastError,
       nextCheckMs,
+      glance,
+      patch.lookedAt,
+      patch.seenUpdatedAt,
+      patch.untoldAt,
       before.version,
     ],
   );
   return row;
-}
-
-/** Somebody wrote the row since it was read: look again at once. */
-async function releaseClaim(tx: Tx, claim: Claim): Promise<void> {
-  await tx.query(
-    `update pull_request set claimed_until = null, next_check_at = clock_timestamp()
-      where id = $1 and claimed_until = $2::timestamptz`,
-    [claim.id, claim.until],
-  );
 }
 
 async function replaceChecks(tx: Tx, row: PullRequest, plan: FollowPlan): Promise<void> {

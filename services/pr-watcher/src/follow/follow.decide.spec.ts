@@ -1,13 +1,8 @@
 import fc from 'fast-check';
 import { TASK_INTENTS, TASK_STATES, type TaskIntent } from '@capstan/domain';
 import type { ForgeCheck, PullRequestView } from '@capstan/forges';
-import {
-  MERGE_RETRY_MS,
-  PUSH_SETTLE_MS,
-  decideFollow,
-  type FollowSnapshot,
-  type MergeAttempt,
-} from './follow.decide.js';
+import { PUSH_SETTLE_MS, decideFollow, type FollowSnapshot } from './follow.decide.js';
+import { MERGE_RETRY_MS, type MergeAttempt } from './gates.decide.js';
 import { HEAD, NOW, check, remote, review, row, snapshot, view } from './follow.fixture.js';
 
 const OTHER = 'b'.repeat(40);

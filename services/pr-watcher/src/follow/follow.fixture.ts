@@ -36,6 +36,11 @@ export function row(change: Partial<PullRequest> = {}): PullRequest {
     closedBy: null,
     lastCheckedAt: null,
     nextCheckAt: NOW,
+    lookedAt: null,
+    seenUpdatedAt: null,
+    glanceAt: null,
+    toldAt: null,
+    untoldAt: null,
     claimedUntil: null,
     createdAt: LONG_AGO,
     attempts: 0,
@@ -61,6 +66,7 @@ export function remote(change: Partial<ForgePullRequest> = {}): ForgePullRequest
     mergeableState: 'clean',
     mergeCommitSha: null,
     closedBy: null,
+    updatedAt: LONG_AGO.toISOString(),
     ...change,
   };
 }
@@ -89,6 +95,7 @@ export function view(change: Partial<PullRequestView> = {}): PullRequestView {
 export function snapshot(change: Partial<FollowSnapshot> = {}): FollowSnapshot {
   return {
     now: NOW,
+    beganAt: NOW,
     random: 0.5,
     intervalMs: 30_000,
     pullRequest: row(),
@@ -96,6 +103,8 @@ export function snapshot(change: Partial<FollowSnapshot> = {}): FollowSnapshot {
     rules: { autoMerge: true, mergeWithoutChecks: false, requiredApprovals: 0 },
     workspacePaused: false,
     merges: [],
+    before: { checks: [], reviews: [] },
+    hook: { lastDeliveryAt: null, missedAt: null },
     reading: { kind: 'read', view: view() },
     ...change,
   };

@@ -12,9 +12,9 @@ import {
   workspaceChanged,
   type PayloadOf,
 } from '@capstan/events';
-import { forge } from '@capstan/forges';
 import { Handles } from '@capstan/jetstream';
 import { DATABASE } from '@capstan/service-kit';
+import { hearDelivery } from '../hear/hear.apply.js';
 import { Watcher } from '../watcher.js';
 import { wakePullRequests } from './follow.snapshot.js';
 
@@ -65,13 +65,10 @@ export class FollowHandler {
   }
 
   @Handles(deliveryReceived)
-  async onDelivery({ deliveryId, repositoryId }: PayloadOf<typeof deliveryReceived>): Promise<void> {
+  async onDelivery({ deliveryId }: PayloadOf<typeof deliveryReceived>): Promise<void> {
     const [row] = await this.database.query<Delivery>('select * from delivery where id = $1', [deliveryId]);
     if (row === undefined) return;
-    const { pullRequests, branches } = forge(row.forge).readDelivery(row.headers, row.body);
-    if (pullRequests.length === 0 && branches.length === 0) return;
-    await wakePullRequests(this.database, { repositoryId, numbers: pullRequests, branches });
-    this.watcher.wakeFollow();
+    if ((await hearDelivery(this.database, row)) > 0) this.watcher.wakeFollow();
   }
 
   @Handles(workspaceChanged)

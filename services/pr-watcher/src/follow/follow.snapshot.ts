@@ -1,7 +1,9 @@
 import { TransientError, UserError, errorAdvice, type Id } from '@capstan/domain';
-import { MESSAGE_PENDING, isDatabaseOutage, type Database, type PullRequest } from '@capstan/database';
+import { MESSAGE_PENDING, isDatabaseOutage, type Database, type PullRequest, type Tx } from '@capstan/database';
 import type { ForgeAccess } from '../forge-access.js';
-import type { FollowSnapshot, MergeAttempt, ViewReading } from './follow.decide.js';
+import type { FollowSnapshot, ViewReading } from './follow.decide.js';
+import type { MergeAttempt } from './gates.decide.js';
+import type { HookSight, SeenBefore } from './pace.decide.js';
 
 /** One look may take this long, ms; a claim outlives it. */
 const VIEW_TIMEOUT_MS = 20_000;
@@ -11,6 +13,8 @@ export const CLAIM_MS = 60_000;
 export interface Claim {
   readonly id: Id;
   readonly until: string;
+  /** Nobody asked for this look: it is the one that the last look planned, and a glance may do. */
+  readonly planned: boolean;
 }
 
 /**
@@ -25,45 +29,56 @@ const FOLLOWED = `number is not null and parked_at is null and (state in ('open'
 /** Pull requests that are due, each claimed by one replica. */
 export async function claimDue(database: Database, limit: number): Promise<readonly Claim[]> {
   return database.query<Claim>(
-    `update pull_request set claimed_until = clock_timestamp() + $2 * interval '1 ms',
+    `with due as (
+       select id as due_id, coalesce(next_check_at = glance_at, false) as planned from pull_request
+        where ${FOLLOWED} and next_check_at <= clock_timestamp()
+          and (claimed_until is null or claimed_until <= clock_timestamp())
+        order by next_check_at limit $1 for update skip locked)
+     update pull_request set claimed_until = clock_timestamp() + $2 * interval '1 ms',
             next_check_at = clock_timestamp() + $2 * interval '1 ms'
-      where id in (select id from pull_request
-                    where ${FOLLOWED} and next_check_at <= clock_timestamp()
-                      and (claimed_until is null or claimed_until <= clock_timestamp())
-                    order by next_check_at limit $1 for update skip locked)
-      returning id, claimed_until::text as until`,
+       from due where id = due_id
+      returning id, claimed_until::text as until, planned`,
     [limit, CLAIM_MS],
   );
 }
 
-/** Asks for a look as soon as possible; during a look it asks for another one. A parked row is taken up again. */
-export async function wakePullRequests(
-  database: Database,
-  which:
-    | { readonly taskId: Id }
-    | { readonly workspaceId: Id }
-    | { readonly repositoryId: Id; readonly numbers?: readonly number[]; readonly branches?: readonly string[] },
-  { unpark = false }: { readonly unpark?: boolean } = {},
-): Promise<void> {
-  const [condition, parameters] = conditionOf(which);
-  const revive = unpark ? ', parked_at = null, attempts = 0' : '';
-  await database.query(
-    `update pull_request set next_check_at = least(next_check_at, clock_timestamp())${revive}
-      where state in ('publishing','open','refused','closed') and ${condition}`,
-    parameters,
+/** Somebody wrote the row since it was read: look again at once. */
+export async function releaseClaim(tx: Tx, claim: Claim): Promise<void> {
+  await tx.query(
+    `update pull_request set claimed_until = null, next_check_at = clock_timestamp()
+      where id = $1 and claimed_until = $2::timestamptz`,
+    [claim.id, claim.until],
   );
 }
 
-function conditionOf(which: Parameters<typeof wakePullRequests>[1]): readonly [string, readonly unknown[]] {
-  if ('taskId' in which) return ['task_id = $1', [which.taskId]];
-  if ('workspaceId' in which) return ['workspace_id = $1', [which.workspaceId]];
-  const { repositoryId, numbers, branches } = which;
-  if (numbers === undefined && branches === undefined) return ['repository_id = $1', [repositoryId]];
-  // A push to the base branch may make a pull request conflict.
-  return [
-    'repository_id = $1 and (number = any($2::int[]) or branch = any($3::text[]) or base_branch = any($3::text[]))',
-    [repositoryId, numbers ?? [], branches ?? []],
-  ];
+/** Asks for a whole look as soon as possible; during a look it asks for another one. A parked row is taken up again. */
+export async function wakePullRequests(
+  database: Database,
+  which: { readonly taskId: Id } | { readonly workspaceId: Id } | { readonly repositoryId: Id },
+  { unpark = false }: { readonly unpark?: boolean } = {},
+): Promise<void> {
+  const [condition, id] = conditionOf(which);
+  const revive = unpark ? ', parked_at = null, attempts = 0' : '';
+  await database.query(
+    `update pull_request set next_check_at = least(next_check_at, clock_timestamp()), glance_at = null${revive}
+      where state in ('publishing','open','refused','closed') and ${condition} = $1`,
+    [id],
+  );
+}
+
+function conditionOf(which: Parameters<typeof wakePullRequests>[1]): readonly [string, Id] {
+  if ('taskId' in which) return ['task_id', which.taskId];
+  return 'workspaceId' in which ? ['workspace_id', which.workspaceId] : ['repository_id', which.repositoryId];
+}
+
+/** Nobody was there to hear of what happened meanwhile: a whole look at each that is looked at seldom, within the interval. */
+export async function wakeSeldomLookedAt(database: Database, withinMs: number): Promise<void> {
+  await database.query(
+    `update pull_request set glance_at = null,
+            next_check_at = least(next_check_at, clock_timestamp() + random() * $1 * interval '1 ms')
+      where glance_at is not null`,
+    [withinMs],
+  );
 }
 
 /** Reads the row, its surroundings and the forge into one value; what could not be read says so. */
@@ -72,7 +87,10 @@ export async function readFollow(
   id: Id,
   { intervalMs, random }: { readonly intervalMs: number; readonly random: number },
 ): Promise<FollowSnapshot | null> {
-  const [row] = await database.query<PullRequest>('select * from pull_request where id = $1', [id]);
+  const [row] = await database.query<PullRequest & { readonly beganAt: Date }>(
+    'select *, clock_timestamp() as began_at from pull_request where id = $1',
+    [id],
+  );
   if (row === undefined || row.number === null) return null;
   const reading = await readView(access, row.repositoryId, row.number);
   const head = reading.kind === 'read' ? reading.view.pullRequest.headSha : row.headSha;
@@ -82,6 +100,7 @@ export async function readFollow(
   if (fresh === undefined || around === undefined) return null;
   return {
     now: around.now,
+    beganAt: row.beganAt,
     random,
     intervalMs,
     pullRequest: fresh,
@@ -98,17 +117,37 @@ export async function readFollow(
     },
     workspacePaused: around.paused,
     merges: head === null ? [] : await readMerges(database, id, head),
+    before: { checks: around.checksBefore, reviews: around.reviewsBefore },
+    hook: { lastDeliveryAt: around.lastDeliveryAt, missedAt: around.missedAt },
     reading,
   };
 }
 
-type Surroundings = FollowSnapshot['task'] & FollowSnapshot['rules'] & { readonly now: Date; readonly paused: boolean };
+type Surroundings = FollowSnapshot['task'] &
+  FollowSnapshot['rules'] &
+  HookSight & {
+    readonly now: Date;
+    readonly paused: boolean;
+    readonly checksBefore: SeenBefore['checks'];
+    readonly reviewsBefore: SeenBefore['reviews'];
+  };
+
+/** Columns of HookSight for a row of `pull_request`. */
+export const HOOK_SIGHT = `
+  (select max(received_at) from delivery where delivery.repository_id = pull_request.repository_id) as last_delivery_at,
+  (select max(other.untold_at) from pull_request other
+    where other.repository_id = pull_request.repository_id) as missed_at`;
 const SURROUNDINGS = `
   select clock_timestamp() as now, task.state, task.intent, task.generation,
          (exists (select 1 from run where run.task_id = task.id and run.state <> 'finished')
            or exists (select from task_request m where m.task_id = task.id and ${MESSAGE_PENDING})) as agent_at_work,
          repository.auto_merge, repository.merge_without_checks, repository.required_approvals,
-         workspace.paused_at is not null as paused
+         workspace.paused_at is not null as paused, ${HOOK_SIGHT},
+         (select coalesce(json_agg(json_build_object('source', source, 'name', name, 'state', "check".state)), '[]')
+            from "check" where pull_request_id = pull_request.id) as checks_before,
+         (select coalesce(json_agg(json_build_object('author', author, 'state', review.state, 'commitSha', commit_sha,
+                                                     'submittedAt', submitted_at)), '[]')
+            from review where pull_request_id = pull_request.id) as reviews_before
     from pull_request join task on task.id = pull_request.task_id
     join repository on repository.id = pull_request.repository_id
     join workspace on workspace.id = pull_request.workspace_id

@@ -32,6 +32,8 @@ export interface GitHubDoubleOptions {
    * in `faultsOfOurs`. False reads none of the descriptions.
    */
   readonly validate?: boolean;
+  /** The clock of everything that it writes a time on, ms since the epoch. Default: the machine's. */
+  readonly now?: () => number;
 }
 
 export interface GitHubDouble {
@@ -70,7 +72,7 @@ export interface GitHubDouble {
 /** Starts a GitHub on real bare repositories. It is ready when the promise resolves; state lives as long as it does. */
 export async function startGitHubDouble(options: GitHubDoubleOptions): Promise<GitHubDouble> {
   await mkdir(options.dir, { recursive: true });
-  const world = new World(options.dir);
+  const world = new World(options.dir, options.now);
   const faultsOfOurs: string[] = [];
   const schemas = options.validate === false ? undefined : new GitHubSchemas();
   const hooks = new WebhookSender(world, async (event, action, payload) => {

@@ -36,7 +36,10 @@ export class World {
   private readonly users = new Map<string, UserRecord>();
   private lastId = 1000;
 
-  constructor(readonly dir: string) {}
+  constructor(
+    readonly dir: string,
+    private readonly clock: () => number = Date.now,
+  ) {}
 
   get apiUrl(): string {
     return `${this.url}/api/v3`;
@@ -44,7 +47,7 @@ export class World {
 
   /** The time as GitHub writes it: whole seconds, UTC. */
   now(): string {
-    return new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+    return new Date(this.clock()).toISOString().replace(/\.\d+Z$/, 'Z');
   }
 
   nextId(): number {
