@@ -1,29 +1,19 @@
 import type { BenchOptions } from './bench-options.js';
-import { sleep, wallMs } from './clock.js';
+import { wallMs } from './clock.js';
+import { quietFigure, quietHours, quietTable, type QuietHours } from './quiet-hours.js';
 import { SPREAD_COLUMNS, spreadRow, type BenchReport } from './report.js';
 import type { Stage, StageRepository } from './stage.js';
 import { spread } from './statistics.js';
 
 const SIZES = {
-  full: { warmUp: 2, each: 15, quiet: 5, windowMs: 120_000 },
-  quick: { warmUp: 1, each: 4, quiet: 0, windowMs: 0 },
+  full: { warmUp: 2, each: 15, quiet: 5, hours: 4 },
+  quick: { warmUp: 1, each: 4, quiet: 0, hours: 0 },
 } as const;
-const HOUR_MS = 3_600_000;
-/** The sweep's pace is half a minute; a pull request that is looked at sooner is not quiet yet. */
-const QUIET_FROM_S = 20;
-
 type Conclusion = 'success' | 'failure';
-
-interface Quiet {
-  readonly pullRequests: number;
-  readonly calls: number;
-  readonly unchanged: number;
-  readonly windowMs: number;
-}
 
 /** A webhook that says how CI ended → what Capstan decides to do next; and what following costs while nothing happens. */
 export async function benchReaction(stage: Stage, { form }: BenchOptions): Promise<BenchReport> {
-  const { warmUp, each, quiet: quietOnes, windowMs } = SIZES[form];
+  const { warmUp, each, quiet: quietOnes, hours } = SIZES[form];
   const settings = { script: 'commit.sh', webhook: true, requiredChecks: ['test'], autoMerge: true };
   const green = await stage.repository('reaction-green', settings);
   const red = await stage.repository('reaction-red', settings);
@@ -36,7 +26,7 @@ export async function benchReaction(stage: Stage, { form }: BenchOptions): Promi
     merges!.push(await once(stage, green, 'success', reads));
     resumes!.push(await once(stage, red, 'failure'));
   }
-  const quiet = quietOnes > 0 ? await watchQuiet(stage, quietOnes, windowMs) : null;
+  const quiet = quietOnes > 0 ? await watchQuiet(stage, quietOnes, hours) : null;
   return report({ warmUp, merges: merges!, resumes: resumes!, reads: reads!, quiet });
 }
 
@@ -45,7 +35,7 @@ interface Measured {
   readonly merges: readonly number[];
   readonly resumes: readonly number[];
   readonly reads: readonly number[];
-  readonly quiet: Quiet | null;
+  readonly quiet: QuietHours | null;
 }
 
 function report({ warmUp, merges, resumes, reads, quiet }: Measured): BenchReport {
@@ -60,8 +50,9 @@ function report({ warmUp, merges, resumes, reads, quiet }: Measured): BenchRepor
       ...(quiet === null
         ? []
         : [
-            `quiet: ${quiet.pullRequests} green pull requests without the approval that they need, watched for ${quiet.windowMs / 1_000} s at the default pace`,
-            'and extrapolated to an hour; calls answered 304 count, though GitHub counts them towards no limit',
+            `quiet: ${quiet.pullRequests} green pull requests without the approval that they need, with a webhook, at the default pace, once nothing had happened for a minute`,
+            'nobody waited for the hours: each row was made older by what was left until the look that it had planned; calls are counted at the forge',
+            'calls answered 304 count, though GitHub counts them towards no limit',
           ]),
       'beside it: six reads of a pull request by a plain client, one after the other',
     ],
@@ -80,34 +71,11 @@ function report({ warmUp, merges, resumes, reads, quiet }: Measured): BenchRepor
     figures: [
       { key: 'reaction.p50', value: all.p50, made },
       { key: 'reaction.p95', value: all.p95, made },
-      ...(quiet === null
-        ? []
-        : [{ key: 'reaction.calls' as const, value: perHour(quiet, quiet.calls), made: madeQuiet(quiet) }]),
+      ...(quiet === null ? [] : [quietFigure(quiet)]),
     ],
     ratios: [{ key: 'reaction', ours: all.p50, yardstick: spread(reads).p50 }],
     faults: [],
   };
-}
-
-function quietTable(quiet: Quiet): BenchReport['tables'][number] {
-  const { calls, unchanged, pullRequests } = quiet;
-  return {
-    title: 'quiet pull requests',
-    columns: ['calls seen', 'per one and hour'],
-    rows: [
-      [`all, of ${pullRequests}`, calls, Math.round(perHour(quiet, calls))],
-      ['answered 304', unchanged, Math.round(perHour(quiet, unchanged))],
-      ['answered in full', calls - unchanged, Math.round(perHour(quiet, calls - unchanged))],
-    ],
-  };
-}
-
-function perHour({ pullRequests, windowMs }: Quiet, calls: number): number {
-  return ((calls / pullRequests) * HOUR_MS) / windowMs;
-}
-
-function madeQuiet({ calls, unchanged, windowMs, pullRequests }: Quiet): string {
-  return `extrapolated from ${calls} calls, ${unchanged} of them 304, of ${pullRequests} in ${windowMs / 1_000} s`;
 }
 
 interface Opened {
@@ -204,7 +172,7 @@ async function readPlainly(stage: Stage, { fullName }: StageRepository, number: 
 }
 
 /** Counts what Capstan asks of the forge while nothing happens to these pull requests. */
-async function watchQuiet(stage: Stage, count: number, windowMs: number): Promise<Quiet> {
+async function watchQuiet(stage: Stage, count: number, hours: number): Promise<QuietHours> {
   const repository = await stage.repository('quiet', {
     script: 'commit.sh',
     webhook: true,
@@ -217,25 +185,14 @@ async function watchQuiet(stage: Stage, count: number, windowMs: number): Promis
     const { checkRun } = await opened(stage, repository, `Quiet ${index}`);
     await stage.atForge('PATCH', checkRun, { status: 'completed', conclusion: 'success' });
   }
+  // The pace says itself when it takes them for quiet: some looks after the last thing that happened.
   await stage.until('the pull requests to be quiet', async () => {
     const [row] = await stage.query<{ quiet: number }>(
-      `select count(*)::int as quiet from pull_request where repository_id = $1 and checks = 'green'
-          and next_check_at - last_checked_at > $2 * interval '1 s'`,
-      [repository.id, QUIET_FROM_S],
+      `select count(*)::int as quiet from pull_request
+        where repository_id = $1 and checks = 'green' and glance_at is not null and claimed_until is null`,
+      [repository.id],
     );
     return row!.quiet === count;
   });
-  await stage.forge.settled();
-  const begin = Date.now();
-  await sleep(windowMs);
-  const end = Date.now();
-  const seen = stage.forge.journal.filter(
-    (entry) =>
-      entry.kind === 'request' &&
-      entry.at >= begin &&
-      entry.at < end &&
-      entry.path.startsWith(`/repos/${repository.fullName}/`),
-  );
-  const unchanged = seen.filter((entry) => entry.kind === 'request' && entry.status === 304);
-  return { pullRequests: count, calls: seen.length, unchanged: unchanged.length, windowMs: end - begin };
+  return quietHours(stage, repository, hours);
 }
