@@ -191,7 +191,7 @@ export class System {
       );
       if (found === undefined) throw new Error(`no task of ${fullName}#${number} yet`);
       return found;
-    }, 30_000);
+    }, 60_000);
   }
 
   /** A task made over REST, with the same script as a ticket. */
