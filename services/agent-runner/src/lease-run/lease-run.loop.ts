@@ -21,10 +21,10 @@ export class LeaseRunLoop implements OnApplicationBootstrap {
     private readonly pool: RunnerPool,
   ) {}
 
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
     // Its row comes first, then the news of it; should Postgres be away just now, both come with the outage's end.
     let announced = false;
-    this.loops.every({
+    const beat = this.loops.every({
       name: 'heartbeat',
       everyMs: HEARTBEAT_MS,
       pass: async () => {
@@ -33,6 +33,8 @@ export class LeaseRunLoop implements OnApplicationBootstrap {
         announced = true;
       },
     });
+    // A runner that is ready can be seen.
+    await beat.wake();
     this.loops.every({ name: 'renew leases', everyMs: LEASE_RENEW_MS, pass: () => this.pool.renew() });
     this.loops.every({
       name: 'lease',
