@@ -61,6 +61,10 @@ export class BenchRun {
   /** Kept as a promise: what is half started when somebody presses Ctrl-C is ended too. */
   private opening: Promise<Stage> | null = null;
   private closing: Promise<void> = Promise.resolve();
+  private stages = 0;
+  private ended = false;
+  /** Benches that broke off; what the others measured stands. */
+  readonly failed: BenchName[] = [];
 
   constructor(
     private readonly config: BenchConfig,
@@ -73,19 +77,32 @@ export class BenchRun {
     let machine: Machine | null = null;
     const reports: NamedReport[] = [];
     for (const name of benches) {
-      const stage = await this.stageFor(SCENE[name]);
-      machine ??= await this.describe(stage);
-      setClock();
-      const report = { name, ...(await bench(name, stage, options)) };
-      reports.push(report);
-      this.print(render(report, { fsyncP50Ms: machine.fsyncMs.p50, judged: !quick }));
+      try {
+        const stage = await this.stageFor(SCENE[name]);
+        machine ??= await this.describe(stage);
+        setClock();
+        const report = { name, ...(await bench(name, stage, options)) };
+        reports.push(report);
+        this.print(render(report, { fsyncP50Ms: machine.fsyncMs.p50, judged: !quick }));
+      } catch (error) {
+        if (this.ended || machine === null) throw error;
+        this.failed.push(name);
+        this.print(`\n${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+        // What it left behind is no ground to measure on.
+        await this.leave();
+      }
     }
-    await this.close();
+    await this.leave();
     return { quick, machine: machine!, reports };
   }
 
-  /** Whoever comes while it is being closed waits for that too: agents must not be left to themselves. */
+  /** Nothing is begun any more. Whoever comes while it is being closed waits for that too: agents must not be left to themselves. */
   async close(): Promise<void> {
+    this.ended = true;
+    await this.leave();
+  }
+
+  private async leave(): Promise<void> {
     const { opening } = this;
     this.opening = null;
     this.scene = null;
@@ -95,10 +112,12 @@ export class BenchRun {
 
   private async stageFor(scene: Scene): Promise<Stage> {
     if (this.scene !== scene) {
-      await this.close();
+      await this.leave();
+      if (this.ended) throw new Error('it was ended');
       this.scene = scene;
       const env: Record<string, string> = scene === 'runners apart' ? { CAPSTAN_SERVICES: ALL_BUT_RUNNER } : {};
-      this.opening = Stage.open(join(this.config.dataDir, scene.replaceAll(' ', '-')), env);
+      const directory = `${(this.stages += 1)}-${scene.replaceAll(' ', '-')}`;
+      this.opening = Stage.open(join(this.config.dataDir, directory), env);
     }
     return this.opening!;
   }

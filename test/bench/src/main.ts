@@ -91,7 +91,12 @@ function writeReadme({ quick, machine, reports }: Results): void {
   writeFileSync(README, replaceMeasured(readFileSync(README, 'utf8'), measuredSection(machine, figures, day)));
 }
 
-async function measure(config: BenchConfig, print: (text: string) => void): Promise<Results | 'interrupted'> {
+interface Measured {
+  readonly results: Results;
+  readonly failed: readonly BenchName[];
+}
+
+async function measure(config: BenchConfig, print: (text: string) => void): Promise<Measured | 'interrupted'> {
   const interrupted = new Promise<'interrupted'>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('interrupted'));
   });
@@ -99,7 +104,7 @@ async function measure(config: BenchConfig, print: (text: string) => void): Prom
   void interrupted.then(() => process.on('unhandledRejection', () => undefined));
   emptyDirectory(config.dataDir);
   const run = new BenchRun(config, print);
-  const work = run.all();
+  const work = run.all().then((results) => ({ results, failed: run.failed }));
   try {
     return await Promise.race([work, interrupted]);
   } finally {
@@ -128,9 +133,12 @@ async function main(): Promise<number> {
       print(renderMachine(results.machine));
       return conclude(config, results, print) ? 0 : 1;
     }
-    const results = await measure(config, print);
-    if (results === 'interrupted') return 130;
-    return conclude(config, results, print) ? 0 : 1;
+    const measured = await measure(config, print);
+    if (measured === 'interrupted') return 130;
+    const isWell = conclude(config, measured.results, print);
+    if (measured.failed.length === 0) return isWell ? 0 : 1;
+    print(`\nBroken off: ${measured.failed.join(', ')}. Data and logs: ${config.dataDir}`);
+    return 1;
   } catch (error) {
     if (config.from.length > 0) print(`\nNot done: ${error instanceof Error ? error.message : String(error)}`);
     else {
