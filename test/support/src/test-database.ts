@@ -31,7 +31,10 @@ export async function testDatabase(
   });
   return {
     url: urlOf(server, name),
-    close: () => withClient(server, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+    close: () =>
+      withClient(server, (client) =>
+        unlessVacuumed(() => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+      ),
   };
 }
 
@@ -62,10 +65,10 @@ async function template(
     const known = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);
     if (known.rowCount !== 0) return name;
     const making = `${name}_making`;
-    await client.query(`DROP DATABASE IF EXISTS ${making} WITH (FORCE)`);
+    await unlessVacuumed(() => client.query(`DROP DATABASE IF EXISTS ${making} WITH (FORCE)`));
     await client.query(`CREATE DATABASE ${making}`);
     await migrate(urlOf(server, making));
-    await client.query(`ALTER DATABASE ${making} RENAME TO ${name}`);
+    await unlessVacuumed(() => client.query(`ALTER DATABASE ${making} RENAME TO ${name}`));
     return name;
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [TEMPLATE_LOCK]);
@@ -73,13 +76,18 @@ async function template(
 }
 
 async function cloneTemplate(client: pg.Client, from: string, name: string): Promise<void> {
+  await unlessVacuumed(() => client.query(`CREATE DATABASE ${name} TEMPLATE ${from}`));
+}
+
+/** Autovacuum may be at a database that nobody may be connected to (55006), and may not be sent away (42501): it soon goes. */
+async function unlessVacuumed(work: () => Promise<unknown>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await client.query(`CREATE DATABASE ${name} TEMPLATE ${from}`);
+      await work();
       return;
     } catch (error) {
-      // 55006: somebody is connected to the template, such as autovacuum.
-      if (!(error instanceof pg.DatabaseError && error.code === '55006') || attempt === 20) throw error;
+      const { code } = error as { readonly code?: unknown };
+      if ((code !== '55006' && code !== '42501') || attempt === 100) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
