@@ -14,8 +14,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const results = join(root, '.cache', 'test-results');
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
 
-// Specs wait more than they compute: three at once on two cores, where Jest by itself would run one.
-const workers = String(availableParallelism() + 1);
+// Specs wait more than they compute, system specs most of all: two and three at once on two cores, where Jest by itself
+// would run one.
+const cores = availableParallelism();
+const atOnce = { unit: String(Math.max(2, cores - 1)), system: String(cores + 1) };
 
 /** Each suite: what it runs, and how its report is read. */
 const SUITES = {
@@ -24,7 +26,7 @@ const SUITES = {
     args: (file) => [
       ...jest,
       '--maxWorkers',
-      workers,
+      atOnce.unit,
       '--testPathIgnorePatterns',
       '/node_modules/',
       '/kubernetes.conformance.spec',
@@ -54,7 +56,7 @@ const SUITES = {
       '-c',
       'test/e2e/jest.config.mjs',
       '--maxWorkers',
-      workers,
+      atOnce.system,
       '--json',
       `--outputFile=${file}`,
     ],
