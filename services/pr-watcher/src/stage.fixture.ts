@@ -8,6 +8,7 @@ import {
   Database,
   migrate,
   newId,
+  requestEffect,
   type Effect,
   type Pod,
   type PullRequest,
@@ -190,6 +191,19 @@ export class Stage {
   async lookNow(taskId: string): Promise<void> {
     await this.database.query('update pull_request set next_check_at = now() where task_id = $1', [taskId]);
     this.wake();
+  }
+
+  /** Wishes for the merge of a pull request's head, as a look that judged it does. Answers the effect's id. */
+  async wishMerge({ id, workspaceId, taskId, runId, headSha }: PullRequest): Promise<string> {
+    const effect = await this.database.transaction((tx) =>
+      requestEffect(tx, {
+        ...{ workspaceId, taskId, runId, epoch: 0, kind: 'merge_pull_request' },
+        key: `merge_pull_request:${id}:${headSha}`,
+        arguments: { pullRequestId: id, sha: headSha },
+        traceparent: null,
+      }),
+    );
+    return effect.id;
   }
 
   /** Requests to the API that changed something, as `METHOD path`. */

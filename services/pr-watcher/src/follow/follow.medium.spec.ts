@@ -84,18 +84,7 @@ it.each([
 ])('carries out no merge any more when %s since', async (_name, sql) => {
   const row = await opened();
   await stage.database.query(sql, [row.taskId]);
-  const { id } = await stage.database.transaction((tx) =>
-    requestEffect(tx, {
-      workspaceId: row.workspaceId,
-      taskId: row.taskId,
-      runId: row.runId,
-      epoch: 0,
-      kind: 'merge_pull_request',
-      key: `merge_pull_request:${row.id}:${row.headSha}`,
-      arguments: { pullRequestId: row.id, sha: row.headSha },
-      traceparent: null,
-    }),
-  );
+  const id = await stage.wishMerge(row);
   expect(await stage.settled(id)).toMatchObject({ state: 'refused', result: { code: 'stale' } });
   expect(stage.writes().filter((each) => each.includes(`/pulls/${row.number}/merge`))).toEqual([]);
   await stage.database.query('update repository set auto_merge = true');

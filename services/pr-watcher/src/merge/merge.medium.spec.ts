@@ -1,4 +1,3 @@
-import { requestEffect } from '@capstan/database';
 import { eventually } from '@capstan/test-support';
 import { NAME, Stage } from '../stage.fixture.js';
 
@@ -20,18 +19,7 @@ it('takes a refusal of what is merged already for the merge that it is', async (
   const path = `/repos/${NAME}/pulls/${row.number}/merge`;
   stage.forge.inject({ method: 'PUT', path, delayMs: 2_000 });
   const began = Date.now();
-  const { id } = await stage.database.transaction((tx) =>
-    requestEffect(tx, {
-      workspaceId: row.workspaceId,
-      taskId: row.taskId,
-      runId: row.runId,
-      epoch: 0,
-      kind: 'merge_pull_request',
-      key: `merge_pull_request:${row.id}:${row.headSha}`,
-      arguments: { pullRequestId: row.id, sha: row.headSha },
-      traceparent: null,
-    }),
-  );
+  const id = await stage.wishMerge(row);
   const looked = () =>
     stage.forge.journal.some(
       (entry) => entry.kind === 'request' && entry.receivedAt >= began && entry.path.includes('head='),
