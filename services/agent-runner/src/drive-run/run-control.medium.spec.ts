@@ -278,8 +278,9 @@ describe('limits', () => {
     expect(await markStalled(database, 'spec')).toEqual([]);
     await database.query('delete from outbox');
     await command(run, 'message', 'done');
-    await renewing(pool, async () => (await said(run)).length === 2);
-    await database.query(`update run set state = 'running', outcome = null, owner = 'spec' where state = 'finished'`);
+    await renewing(pool, async () => (await readRun(run)).state === 'finished');
+    expect(await said(run)).toHaveLength(2);
+    await database.query(`update run set state = 'running', outcome = null, owner = 'spec'`);
     expect(await markStalled(database, 'spec')).toEqual([]);
     expect((await readRun(run)).stalledAt).toBeNull();
     expect(await database.query(`select 1 from outbox where event = 'run.changed'`)).not.toEqual([]);
