@@ -6,6 +6,9 @@ export const agentRunnerConfig = baseConfig.extend({
   CAPSTAN_WORKER_SLOTS: integer({ min: 1, max: 1_000 })
     .default(50)
     .meta({ description: 'Agents that this replica drives at the same time' }),
+  CAPSTAN_STARTS_AT_ONCE: integer({ min: 1, max: 1_000 }).default(8).meta({
+    description: 'Agents that this replica starts at the same moment; the next wait for at most two seconds each',
+  }),
   CAPSTAN_RUNTIME: z.enum(['local']).default('local').meta({ description: 'Where pods live' }),
   CAPSTAN_COMMIT_AUTHOR: z
     .string()

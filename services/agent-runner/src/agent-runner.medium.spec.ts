@@ -25,6 +25,7 @@ import { aPod, aRepository, aRun, eventually, testDatabase, testNats } from '@ca
 import type { AgentRunnerConfig } from './agent-runner.config.js';
 import { recordFinished } from './drive-run/drive-run.apply.js';
 import { RunDriver, type DriverPorts } from './drive-run/run-driver.js';
+import { StartGate } from './drive-run/start-gate.js';
 import { failRun, leaseRuns, markStalled, releaseLeases, renewLeases } from './lease-run/lease-run.apply.js';
 import { RunnerPool } from './lease-run/runner-pool.js';
 import { LogWriter } from './write-log/log-writer.js';
@@ -112,6 +113,7 @@ const ports = (over: Partial<DriverPorts> = {}): DriverPorts => ({
   podEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   report: () => undefined,
   faults: noFaults,
+  gate: new StartGate(8),
   ...over,
 });
 
@@ -350,6 +352,25 @@ describe('driving a run', () => {
   }, 30_000);
 
   it.each([
+    ['stops', (driver: RunDriver) => driver.stop(), 'finished', 'finished'],
+    ['lets go of', (driver: RunDriver) => driver.letGo(), 'let_go', 'leased'],
+  ] as const)('%s a run that waits for its turn to start, and no agent comes of it', async (_name, end, how, state) => {
+    const { run, pod } = await aScene(['true']);
+    let comesUp!: () => void;
+    const turn = new Promise<void>((resolve) => (comesUp = resolve));
+    const gate = new StartGate(1);
+    void gate.pass(() => turn);
+    const driver = await driverOf('a', run, { gate });
+    const driving = driver.drive();
+    await new Promise(setImmediate);
+    end(driver);
+    comesUp();
+    expect(await driving).toBe(how);
+    expect(await readRun(run)).toMatchObject({ state, launchedAt: null });
+    expect(existsSync(join(runtime.root(pod.name), 'runs', run.id, 'process.json'))).toBe(false);
+  });
+
+  it.each([
     ['stops', (driver: RunDriver) => driver.stop(), 'finished'],
     ['lets go of', (driver: RunDriver) => driver.letGo(), 'let_go'],
   ] as const)('%s a run whose preparation hangs, and no agent comes of it', async (_name, end, how) => {
@@ -421,7 +442,11 @@ describe('a runner', () => {
       broker,
       vault,
       runtime,
-      { CAPSTAN_WORKER_SLOTS: slots, CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>' } as AgentRunnerConfig,
+      {
+        CAPSTAN_WORKER_SLOTS: slots,
+        CAPSTAN_STARTS_AT_ONCE: 8,
+        CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>',
+      } as AgentRunnerConfig,
       openLogger({ format: 'json', level: 'fatal', secrets: [] }),
       faults,
       { service: 'agent-runner', instance: 'spec' },

@@ -27,7 +27,11 @@ it('a run that ended before its start is never started, by an owner that wakes u
     broker,
     new Vault(database, randomBytes(32).toString('base64')),
     runtime,
-    { CAPSTAN_WORKER_SLOTS: 5, CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>' } as never,
+    {
+      CAPSTAN_WORKER_SLOTS: 5,
+      CAPSTAN_STARTS_AT_ONCE: 8,
+      CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>',
+    } as never,
     openLogger({ format: 'json', level: 'fatal', secrets: [] }),
     noFaults,
     { service: 'agent-runner', instance: 'awake' },

@@ -73,7 +73,11 @@ const aPool = (instance = 'spec') => {
     broker,
     vault,
     runtime,
-    { CAPSTAN_WORKER_SLOTS: 5, CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>' } as AgentRunnerConfig,
+    {
+      CAPSTAN_WORKER_SLOTS: 5,
+      CAPSTAN_STARTS_AT_ONCE: 8,
+      CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>',
+    } as AgentRunnerConfig,
     openLogger({ format: 'json', level: 'fatal', secrets: [] }),
     noFaults,
     { service: 'agent-runner', instance },

@@ -35,6 +35,7 @@ import { Patience } from './patience.js';
 import { handBack } from './run-control.apply.js';
 import { RunControl } from './run-control.js';
 import { Ended, HeldBack, STOPPED_BEFORE, type RunEnd } from './run-end.js';
+import type { StartGate } from './start-gate.js';
 
 export interface DriverPorts {
   readonly database: Database;
@@ -46,6 +47,8 @@ export interface DriverPorts {
   readonly podEnvironment: Readonly<Record<string, string | undefined>>;
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
   readonly faults: FaultPort;
+  /** Agents that this replica starts pass through it. */
+  readonly gate: StartGate;
 }
 
 /** A pod that is not known to be gone is asked again for this long before the run counts as lost, ms. */
@@ -188,6 +191,12 @@ export class RunDriver {
         return;
       }
     }
+    await this.ports.gate.pass(() => this.launch());
+  }
+
+  private async launch(): Promise<void> {
+    // It may have waited for its turn, and was let go, stopped or paused in the meantime.
+    this.abort.signal.throwIfAborted();
     if (this.wantStop) throw new Ended(STOPPED_BEFORE);
     if (this.world.paused || this.wantHold) throw new HeldBack();
     const deadlineAt = this.deadline();

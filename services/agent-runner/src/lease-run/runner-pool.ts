@@ -20,6 +20,7 @@ import {
 } from '@capstan/service-kit';
 import type { AgentRunnerConfig } from '../agent-runner.config.js';
 import { RunDriver, type DriverPorts } from '../drive-run/run-driver.js';
+import { StartGate } from '../drive-run/start-gate.js';
 import { RUNTIME } from '../tokens.js';
 import { tellStalled } from './stalled-runs.js';
 import {
@@ -70,6 +71,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
   private readonly held = new Map<Id, Held>();
   private readonly environments = new Map<string, Promise<Readonly<Record<string, string>>>>();
   private readonly owner: string;
+  private readonly gate: StartGate;
   private readonly finished;
   /** Leases are only taken over once this replica has been connected for a lease's length: till then its peers renew. */
   private connectedSince: number | null = null;
@@ -95,6 +97,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
     @Inject(METRICS) metrics: Metrics,
   ) {
     this.owner = identity.instance;
+    this.gate = new StartGate(config.CAPSTAN_STARTS_AT_ONCE);
     this.finished = metrics.counter('capstan_runs_driven_total', 'Runs that this replica drove, by how that ended');
     metrics.gauge('capstan_runs_at_work', 'Runs that this replica drives now', (gauge) => gauge.set(this.held.size));
     this.sweep = coalesce(async () => {
@@ -275,6 +278,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
       podEnvironment: await this.environmentOf(pod),
       report: (level, message, fields) => this.logger[level](fields, message),
       faults: this.faults,
+      gate: this.gate,
     };
   }
 
