@@ -5,6 +5,7 @@ import { agent, AGENT_NAMES } from './registry.js';
 
 /** Settings of each agent that must work; one line per agent. */
 const SETTINGS: Readonly<Record<string, readonly AgentSettings[]>> = {
+  'claude-code': [{ agent: 'claude-code', model: 'claude-sonnet-4-5' }],
   command: [
     { agent: 'command', argv: ['./agent'] },
     { agent: 'command', argv: ['./agent'], output: 'ndjson' },

@@ -5,6 +5,8 @@ export interface AgentSettings {
   /** Adapter name in the registry, e.g. `command`. */
   readonly agent: string;
   readonly model?: string;
+  /** Not for `command`: address of a compatible model endpoint instead of the provider's own. */
+  readonly baseUrl?: string;
   /** `command` only: program and arguments. */
   readonly argv?: readonly string[];
   /** `command` only: where the prompt goes. Default `stdin`. */
@@ -24,7 +26,7 @@ export interface AgentInvocation {
   /** Directories as seen in the pod. */
   readonly worktree: string;
   readonly home: string;
-  /** Secrets that the adapter asked for by name in `credentials`, and that are set. */
+  /** Secrets that the adapter asked for by name in `credentials` and `options`, and that are set. */
   readonly secrets: Readonly<Record<string, string>>;
   /** Session of an earlier run to go on from, where the CLI can. */
   readonly resumeSession?: string;
@@ -63,9 +65,14 @@ export interface ParsedLine {
 /** State that a parser folds over a run's output; serialisable, so that a new runner goes on where the old one was. */
 export interface ParseState {
   readonly usage?: Usage;
+  /** The agent's session, for a later run to go on from; empty when the one that was to be resumed is not there. */
   readonly session?: string;
   /** Turns that the agent has taken in this run, where it tells; Capstan ends it beyond `maxTurns`. */
   readonly turns?: number;
+  /** The run can't end well any more, for a reason that only time or a person cures: Capstan ends it with this outcome. */
+  readonly hopeless?: RunOutcome;
+  /** The agent has done what it was told and waits at its open stdin: Capstan closes it, unless there is more to say. */
+  readonly idle?: boolean;
   /** Structured facts for the judge. Never derived from free text. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
@@ -91,13 +98,19 @@ export interface AgentAdapter {
   readonly title: string;
   /** Secret names of which at least one set must be there; empty for none. */
   readonly credentials: readonly string[];
+  /** Names of further secrets that it reads where they are set. */
+  readonly options?: readonly string[];
   /** Refuses settings that can't work, as UserError with the field. */
   validate(settings: AgentSettings): void;
   command(invocation: AgentInvocation): AgentCommand;
   /** Takes the settings because they say what an agent understands. */
   steering(settings: AgentSettings): Steering;
-  /** The state before the first line. Takes the settings because they say how output is read. */
-  initial(settings: AgentSettings): ParseState;
+  /**
+   * The state before the first line. Takes the settings because they say how output is read, and for a run that goes on
+   * from a session the facts of the run that had it last (`{}` where there are none), for what a CLI counts over the
+   * whole session. Without them a resumed run is taken for a new one.
+   */
+  initial(settings: AgentSettings, former?: ParseState['facts']): ParseState;
   parse(state: ParseState, stream: 'stdout' | 'stderr', text: string): ParseStep;
   judge(state: ParseState, exit: RunExit): Judgement;
 }

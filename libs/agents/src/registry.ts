@@ -1,9 +1,11 @@
 import { UserError } from '@capstan/domain';
 import type { AgentAdapter } from './agent.port.js';
+import { claudeCodeAgent } from './claude-code/claude-code.adapter.js';
 import { commandAgent } from './command/command.adapter.js';
 
 /** Every agent that Capstan can run: one line each. */
 const AGENTS: readonly AgentAdapter[] = [
+  claudeCodeAgent,
   commandAgent, // any executable
 ];
 

@@ -235,10 +235,20 @@ export class Keeper {
         if (request.text !== undefined) return this.tell(request.text);
         if (agent?.pid !== undefined) signalTo(-agent.pid, 'SIGINT');
         return true;
+      case 'end_input':
+        return this.endInput();
       case 'stop':
         this.end({ kind: request.limit ?? 'stopped', message: request.text ?? 'stopped on request' });
         return true;
     }
+  }
+
+  /** What was written before is read before the end. False where the agent has no open stdin. */
+  private endInput(): boolean {
+    const stdin = this.agent?.stdin;
+    if (!stdin?.writable) return false;
+    stdin.end();
+    return true;
   }
 
   /** False where the agent has no open stdin. */

@@ -158,6 +158,22 @@ describe('a run', () => {
     expect(stop('late')).toEqual({ id: 'late', accepted: false, refusal: 'ended' });
   }, 30_000);
 
+  it('closes stdin behind what was said before, and takes nothing more', async () => {
+    pod.launch(runId, 'while read -r line; do echo "got $line"; done; sleep 1; echo done', { keepStdinOpen: true });
+    expect(pod.ask('command', runId, { id: 'm', epoch: 1, command: 'message', text: 'one' })).toMatchObject({
+      accepted: true,
+    });
+    expect(pod.ask('command', runId, { id: 'end', epoch: 1, command: 'end_input' })).toEqual({
+      id: 'end',
+      accepted: true,
+    });
+    const late = { id: 'late', epoch: 1, command: 'message', text: 'two' };
+    expect(pod.ask('command', runId, late)).toEqual({ id: 'late', accepted: false, refusal: 'unsupported' });
+    const { lines } = await pod.readToEnd(runId);
+    expect(output(lines)).toEqual(['got one', 'done']);
+    expect(lines.find((line) => line.kind === 'exit')).toMatchObject({ exit: { code: 0 } });
+  }, 30_000);
+
   it('refuses a message where no stdin is open', () => {
     pod.launch(runId, 'sleep 600');
     const message = { id: 'm', epoch: 1, command: 'message', text: 'x' };

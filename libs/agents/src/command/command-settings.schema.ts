@@ -1,6 +1,6 @@
-import { UserError } from '@capstan/domain';
 import { z } from 'zod';
 import type { AgentSettings } from '../agent.port.js';
+import { validated } from '../cli/cli-settings.schema.js';
 import { isReservedVariable } from '../environment.js';
 
 /** Where an argument of argv names the file that holds the prompt. */
@@ -43,14 +43,5 @@ export type CommandSettings = z.output<typeof commandSettingsSchema>;
 
 /** Settings with their defaults. Throws UserError `agent_settings_invalid` with the first faulty field and all issues. */
 export function commandSettings(settings: AgentSettings): CommandSettings {
-  const parsed = commandSettingsSchema.safeParse(settings);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(({ path, message }) => ({ field: path.map(String).join('.'), message }));
-  const first = issues[0]!;
-  throw new UserError(`${first.field || 'settings'}: ${first.message}`, {
-    code: 'agent_settings_invalid',
-    status: 422,
-    field: first.field,
-    issues,
-  });
+  return validated(commandSettingsSchema, settings);
 }

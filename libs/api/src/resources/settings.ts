@@ -17,6 +17,11 @@ export const AgentSettingsSchema = z
   .strictObject({
     agent: z.string().min(1).max(50),
     model: z.string().max(100).optional(),
+    baseUrl: z
+      .string()
+      .max(2000)
+      .optional()
+      .meta({ description: 'Not for command: address of a compatible model endpoint instead of the provider’s own' }),
     argv: z
       .array(z.string().max(2000))
       .min(1)

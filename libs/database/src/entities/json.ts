@@ -8,6 +8,7 @@ export type Role = 'admin' | 'member' | 'viewer';
 export interface AgentSettingsJson {
   readonly agent: string;
   readonly model?: string;
+  readonly baseUrl?: string;
   readonly argv?: readonly string[];
   readonly promptVia?: 'stdin' | 'file';
   readonly output?: 'text' | 'ndjson';

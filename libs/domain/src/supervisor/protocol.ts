@@ -116,14 +116,18 @@ export type JournalLine =
     }
   | { readonly n: number; readonly at: string; readonly kind: 'exit'; readonly exit: RunExit };
 
-export type RunCommandKind = 'message' | 'interrupt' | 'stop';
-/** Limits that Capstan watches from outside; deadline and log are the supervisor's own. */
-export type RunLimitReached = 'cost_limit' | 'turn_limit';
+/** `end_input` closes the agent's stdin: nobody has more to say to it, so it can end. */
+export type RunCommandKind = 'message' | 'interrupt' | 'end_input' | 'stop';
+/**
+ * Why Capstan ends a run from outside; deadline and log are the supervisor's own. `given_up`: nothing good can come of it
+ * any more.
+ */
+export type RunLimitReached = 'cost_limit' | 'turn_limit' | 'given_up';
 
 export interface RunExit {
   readonly code: number | null;
   readonly signal: string | null;
-  /** Set when the supervisor ended the run; `cost_limit` and `turn_limit` because it was asked to for that reason. */
+  /** Set when the supervisor ended the run; a {@link RunLimitReached} because it was asked to for that reason. */
   readonly ended?: 'deadline' | 'log_limit' | 'stopped' | 'start_failed' | RunLimitReached;
   readonly message?: string;
 }
@@ -145,7 +149,7 @@ export interface CommandRequest {
    * without text is a SIGINT, which an agent that isn't made for it doesn't survive. For `stop`, why.
    */
   readonly text?: string;
-  /** For `stop`: the limit that was reached. It is in the exit record, so that whoever judges the run knows of it. */
+  /** For `stop`: why Capstan ends the run. It is in the exit record, so that whoever judges the run knows of it. */
   readonly limit?: RunLimitReached;
 }
 export interface CommandAnswer {

@@ -59,6 +59,11 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
      run_time_limit run_log_limit turn_limit agent_not_found`,
   ],
   [
+    'libs/agents/src/claude-code/claude-code.adapter.spec.ts',
+    'tells an end by what the CLI said in so many fields: %s',
+    'agent_provider_unavailable agent_session_lost agent_model_unknown',
+  ],
+  [
     'services/scheduler/src/advance-task/advance-task.decide.spec.ts',
     'asks a person when the money is spent, and tells where a run went that is not there',
     'run_lost cost_limit',

@@ -51,6 +51,27 @@ export const RUN_SYMPTOMS = {
     cause: 'The agent stopped at one of its own limits.',
     remedy: 'Raise the limit that its log names and resume: the work is kept.',
   }),
+  agent_provider_unavailable: symptom({
+    category: 'network',
+    retryable: true,
+    title: 'The model provider is not there',
+    cause: 'The agent could not reach it, or got errors from it, for as long as it tries by itself.',
+    remedy: 'Nothing to do: it is retried. When it repeats, look at the provider’s status page and at the way there.',
+  }),
+  agent_session_lost: symptom({
+    category: 'state',
+    retryable: true,
+    title: 'The agent’s session is gone',
+    cause: 'The run was to go on from an earlier conversation, which is not in its pod any more.',
+    remedy: 'Nothing to do: it is retried, with a new conversation and the whole ticket.',
+  }),
+  agent_model_unknown: symptom({
+    category: 'agent',
+    retryable: false,
+    title: 'The provider has no such model',
+    cause: 'The model of the repository’s settings does not exist there, or the credential may not use it.',
+    remedy: 'Choose another model in the repository’s settings, then retry.',
+  }),
   run_time_limit: symptom({
     category: 'timeout',
     retryable: false,

@@ -77,7 +77,7 @@ export function launchRequest(input: {
     secrets: input.secrets,
     podEnvironment: input.podEnvironment,
     cacheDirectory: directories.cache,
-    ...(world.session === null || run.reason === 'initial' ? {} : { resumeSession: world.session }),
+    ...(!world.session || run.reason === 'initial' ? {} : { resumeSession: world.session }),
   });
   return {
     epoch: run.epoch,
@@ -111,17 +111,17 @@ function promptOf(run: Run, world: DriveWorld): string {
   }).text;
 }
 
-/** The secrets that an agent asked for; at least one of them must be set. Throws UserError `credential_missing`. */
+/** The secrets that an agent asked for; at least one of its credentials must be set. Throws UserError `credential_missing`. */
 export async function agentSecrets(
   agent: AgentAdapter,
   get: (name: string) => Promise<string | null>,
 ): Promise<Readonly<Record<string, string>>> {
   const found: Record<string, string> = {};
-  for (const name of agent.credentials) {
+  for (const name of [...agent.credentials, ...(agent.options ?? [])]) {
     const value = await get(name);
     if (value !== null) found[name] = value;
   }
-  if (agent.credentials.length > 0 && Object.keys(found).length === 0)
+  if (agent.credentials.length > 0 && !agent.credentials.some((name) => name in found))
     throw new UserError(`${agent.title} needs a credential: none of ${agent.credentials.join(', ')} is set`, {
       code: 'credential_missing',
       field: agent.credentials[0]!,

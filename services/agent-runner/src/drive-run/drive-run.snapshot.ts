@@ -12,7 +12,7 @@ export interface DriveWorld {
   readonly ticket: Pick<Ticket, 'key' | 'url' | 'title' | 'body' | 'comments'> | null;
   /** Head that is published already on the task's branch. */
   readonly publishedSha: string | null;
-  /** Session of the task's last run on this generation, for agents that resume. */
+  /** Session of the task's last run of this agent on this generation, for agents that resume; empty when it is gone. */
   readonly session: string | null;
   /** The workspace starts no agent now. */
   readonly paused: boolean;
@@ -37,7 +37,9 @@ export async function readDrive(
             (select jsonb_build_object('key', k.key, 'url', k.url, 'title', k.title, 'body', k.body, 'comments', k.comments)
                from ticket k where k.id = t.ticket_id) as ticket,
             (select q.pushed_sha from pull_request q where q.task_id = t.id and q.generation = $3) as published_sha,
-            (select u.session from run u where u.task_id = t.id and u.generation = $3 and u.id <> $4 and u.session is not null
+            (select u.session from run u join run r on r.id = $4
+              where u.task_id = t.id and u.generation = $3 and u.id <> $4 and u.session is not null
+                and u.agent->>'agent' = r.agent->>'agent'
               order by u.number desc limit 1) as session,
             (select w.paused_at is not null from workspace w where w.id = t.workspace_id) as paused,
             (select coalesce(jsonb_agg(m.arguments->>'text' order by m.created_at, m.id), '[]') from task_request m

@@ -292,6 +292,70 @@ describe('limits', () => {
   }, 60_000);
 });
 
+describe('an agent that speaks Claude Code’s language', () => {
+  /** In the CLI's stead, on PATH: says its session, then does what the script says; its stdin never ends by itself. */
+  async function aClaude(script: string): Promise<{ run: Run; pool: RunnerPool }> {
+    const bin = mkdtempSync(join(directory, 'bin-'));
+    writeFileSync(join(bin, 'claude'), `#!/usr/bin/env node\n${CLAUDE}\n${script}`, { mode: 0o755 });
+    const { repository, run } = await aScene({
+      agent: 'claude-code',
+      env: { PATH: `${bin}:${process.env['PATH']}` },
+    } as never);
+    await database.transaction((tx) =>
+      vault.put(tx, { workspaceId: repository.workspaceId, repositoryId: null, name: 'ANTHROPIC_API_KEY' }, 'key'),
+    );
+    const pool = aPool();
+    await pool.lease({ takeOver: false });
+    return { run, pool };
+  }
+  const CLAUDE = `
+    const say = (line) => process.stdout.write(JSON.stringify(line) + '\\n');
+    const init = () => say({ type: 'system', subtype: 'init', session_id: 's-1', model: 'm' });
+    const result = (n) => say({ type: 'result', subtype: 'success', is_error: false, result: 'done', result_index: n, queued_turn_count: 0 });
+    const text = (text) => say({ type: 'assistant', message: { id: text, content: [{ type: 'text', text }] } });
+    const { readFileSync, writeFileSync } = require('node:fs');
+    const lines = require('node:readline').createInterface({ input: process.stdin });`;
+
+  it('is let go when it has done its work, and only then', async () => {
+    const { run, pool } = await aClaude(`
+      let n = 0;
+      lines.on('line', () => { init(); text('did ' + n); writeFileSync('w' + n, ''); result(n++); });
+      lines.on('close', () => { text('bye'); process.exit(0); });`);
+    await renewing(pool, async () => (await readRun(run)).state === 'finished');
+    expect(await said(run)).toEqual(['did 0', 'bye']);
+    expect(await readRun(run)).toMatchObject({ session: 's-1', outcome: { kind: 'commits' } });
+  }, 60_000);
+
+  it('hears what came while it worked before it is let go', async () => {
+    const { run, pool } = await aClaude(`
+      let heard = 0;
+      lines.on('line', (line) => {
+        const n = heard++;
+        init();
+        text(n === 0 ? 'begun' : 'told ' + JSON.parse(line).message.content[0].text);
+        setTimeout(() => result(n), n === 0 ? 2000 : 0);
+      });
+      lines.on('close', () => process.exit(0));`);
+    await eventually(async () => (await said(run)).length === 1, 20_000);
+    const id = await command(run, 'message', 'and the changelog');
+    await renewing(pool, async () => (await readRun(run)).state === 'finished');
+    expect(await said(run)).toEqual(['begun', 'told and the changelog']);
+    expect(await answerTo(id)).toMatchObject({ accepted: true });
+  }, 60_000);
+
+  it('is ended at the first word that its credential was refused', async () => {
+    const { run, pool } = await aClaude(`
+      init();
+      say({ type: 'system', subtype: 'api_retry', attempt: 1, max_retries: 10, error_status: 401, error: 'authentication_failed' });
+      setTimeout(() => undefined, 600000);`);
+    await renewing(pool, async () => (await readRun(run)).state === 'finished');
+    expect((await readRun(run)).outcome).toMatchObject({
+      kind: 'credential_refused',
+      symptom: 'agent_credential_refused',
+    });
+  }, 60_000);
+});
+
 describe('a pause', () => {
   it('keeps placed runs from being leased, unless somebody has to end them', async () => {
     const { repository, run } = await aScene({ argv: ['true'] });

@@ -6,7 +6,7 @@ import {
   type RunLimitReached,
   type RunOutcome,
 } from '@capstan/domain';
-import { cleanHiddenText, type AgentAdapter } from '@capstan/agents';
+import { cleanHiddenText, type AgentAdapter, type ParseState } from '@capstan/agents';
 import type { Database, Run, RunCommand, RunCommandAnswerJson } from '@capstan/database';
 import type { SupervisorClient } from '@capstan/runtimes';
 import type { RenewedRun } from '../lease-run/lease-run.apply.js';
@@ -32,6 +32,7 @@ export class RunControl {
   private stopSent: Promise<void> | undefined;
   private limitSent: Promise<void> | undefined;
   private speaking: Promise<void> | undefined;
+  private inputEnded: Promise<void> | undefined;
   private mayStart = false;
 
   constructor(private readonly parts: ControlParts) {}
@@ -48,10 +49,10 @@ export class RunControl {
     });
   }
 
-  /** What the renewal says of a run whose agent is at work, and the turns that it has told of. */
-  heed({ commanded, spent }: Pick<RenewedRun, 'commanded' | 'spent'>, turns: number | undefined): void {
+  /** What the renewal says of a run whose agent is at work, and what is known of the agent by then. */
+  heed({ commanded, spent }: Pick<RenewedRun, 'commanded' | 'spent'>, state: ParseState): void {
     if (spent !== null) this.limit('cost_limit', `The task has cost $${spent.costUsd} of $${spent.maxCostUsd}`);
-    this.turns(turns);
+    this.watch(state);
     if (!commanded) return;
     // What fails is said again at the next renewal.
     this.speak().catch((error: unknown) =>
@@ -69,10 +70,22 @@ export class RunControl {
     );
   }
 
-  /** Says the turns that a run has taken, of so many; beyond them it is ended. */
-  turns(taken: number | undefined): void {
+  /** Acts on what the agent's output told of it: ends a run that takes too many turns or is hopeless, or has no more to do. */
+  watch({ turns, hopeless, idle }: Pick<ParseState, 'turns' | 'hopeless' | 'idle'>): void {
     const most = this.parts.run.limits.maxTurns;
-    if (taken !== undefined && taken > most) this.limit('turn_limit', `The run took more than ${most} turns`);
+    if (turns !== undefined && turns > most) this.limit('turn_limit', `The run took more than ${most} turns`);
+    if (hopeless !== undefined) this.limit('given_up', hopeless.detail);
+    if (idle === true) this.endInput();
+  }
+
+  /** Lets an agent that waits for more end, once it has heard all there is. Asked again by the next renewal. */
+  private endInput(): void {
+    this.inputEnded ??= this.speak()
+      .then(() => this.send({ id: 'end-input', command: 'end_input' }, 'agent has done its work'))
+      .catch((error: unknown) => {
+        this.inputEnded = undefined;
+        this.parts.log('warn', 'the agent could not be let go yet', { error: errorText(error) });
+      });
   }
 
   /** Tells the agent what people have for it, in the order in which they said it. One round at a time. */

@@ -2,17 +2,14 @@ import {
   TransientError,
   UserError,
   errorText,
-  type FaultPort,
   type FinishRequest,
   type RunOutcome,
   type StartAnswer,
   type StartRequest,
 } from '@capstan/domain';
 import { agent, type AgentAdapter } from '@capstan/agents';
-import type { Database, Run } from '@capstan/database';
-import type { Broker } from '@capstan/jetstream';
-import { SupervisorClient, type Runtime, type StartedRun } from '@capstan/runtimes';
-import type { Vault } from '@capstan/service-kit';
+import type { Run } from '@capstan/database';
+import { SupervisorClient, type StartedRun } from '@capstan/runtimes';
 import type { RenewedRun } from '../lease-run/lease-run.apply.js';
 import { FencedError, LogWriter } from '../write-log/log-writer.js';
 import {
@@ -30,26 +27,12 @@ import {
 } from './agent-launch.js';
 import { recordFinished, recordStarted } from './drive-run.apply.js';
 import { readDrive, readPodState, type DriveWorld } from './drive-run.snapshot.js';
+import type { DriverPorts } from './driver-ports.js';
 import { judgeRun } from './judge-run.decide.js';
 import { Patience } from './patience.js';
 import { handBack } from './run-control.apply.js';
 import { RunControl } from './run-control.js';
 import { Ended, HeldBack, STOPPED_BEFORE, type RunEnd } from './run-end.js';
-import type { StartGate } from './start-gate.js';
-
-export interface DriverPorts {
-  readonly database: Database;
-  readonly broker: Broker;
-  readonly runtime: Runtime;
-  readonly vault: Vault;
-  /** Author of the commits that Capstan makes of leftovers, `Name <address>`. */
-  readonly author: string;
-  readonly podEnvironment: Readonly<Record<string, string | undefined>>;
-  readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
-  readonly faults: FaultPort;
-  /** Agents that this replica starts pass through it. */
-  readonly gate: StartGate;
-}
 
 /** A pod that is not known to be gone is asked again for this long before the run counts as lost, ms. */
 const UNREACHABLE_MS = 120_000;
@@ -121,7 +104,7 @@ export class RunDriver {
   /** What the renewal of its lease says of the run, each second. */
   heed(word: RenewedRun): void {
     if (word.unwanted) return this.stop();
-    if (this.launched) return this.control.heed(word, this.writer.parseState.turns);
+    if (this.launched) return this.control.heed(word, this.writer.parseState);
     if (!word.paused || this.wantHold) return;
     this.wantHold = true;
     this.preparing.abort();
@@ -288,7 +271,7 @@ export class RunDriver {
           failures = 0;
           since = performance.now();
           await this.writer.take(items);
-          this.control.turns(this.writer.parseState.turns);
+          this.control.watch(this.writer.parseState);
           await this.ports.faults('attach.after');
         }
         await this.writer.flush();

@@ -19,7 +19,8 @@ import {
   type Metrics,
 } from '@capstan/service-kit';
 import type { AgentRunnerConfig } from '../agent-runner.config.js';
-import { RunDriver, type DriverPorts } from '../drive-run/run-driver.js';
+import type { DriverPorts } from '../drive-run/driver-ports.js';
+import { RunDriver } from '../drive-run/run-driver.js';
 import { StartGate } from '../drive-run/start-gate.js';
 import { RUNTIME } from '../tokens.js';
 import { tellStalled } from './stalled-runs.js';

@@ -122,7 +122,7 @@ export class LogWriter {
     if (line.kind === 'command') {
       this.append(line.at, {
         kind: 'system',
-        text: `${line.command} was sent to the agent`,
+        text: line.command === 'end_input' ? "the agent's input was closed" : `${line.command} was sent to the agent`,
         data: { command: line.command, id: line.id },
       });
       return;
