@@ -5,6 +5,10 @@ import { agent, AGENT_NAMES } from './registry.js';
 
 /** Settings of each agent that must work; one line per agent. */
 const SETTINGS: Readonly<Record<string, readonly AgentSettings[]>> = {
+  codex: [{ agent: 'codex' }, { agent: 'codex', model: 'gpt-5.5', baseUrl: 'http://127.0.0.1:1/v1' }],
+  opencode: [{ agent: 'opencode' }, { agent: 'opencode', model: 'a/b', baseUrl: 'http://127.0.0.1:1/v1' }],
+  gemini: [{ agent: 'gemini' }],
+  copilot: [{ agent: 'copilot' }, { agent: 'copilot', model: 'm', baseUrl: 'http://127.0.0.1:1/v1' }],
   'claude-code': [{ agent: 'claude-code', model: 'claude-sonnet-4-5' }],
   command: [
     { agent: 'command', argv: ['./agent'] },

@@ -1,11 +1,19 @@
 import { UserError } from '@capstan/domain';
 import type { AgentAdapter } from './agent.port.js';
 import { claudeCodeAgent } from './claude-code/claude-code.adapter.js';
+import { codexAgent } from './codex/codex.adapter.js';
 import { commandAgent } from './command/command.adapter.js';
+import { copilotAgent } from './copilot/copilot.adapter.js';
+import { geminiAgent } from './gemini/gemini.adapter.js';
+import { opencodeAgent } from './opencode/opencode.adapter.js';
 
 /** Every agent that Capstan can run: one line each. */
 const AGENTS: readonly AgentAdapter[] = [
   claudeCodeAgent,
+  codexAgent,
+  opencodeAgent,
+  geminiAgent,
+  copilotAgent,
   commandAgent, // any executable
 ];
 

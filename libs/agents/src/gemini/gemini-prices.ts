@@ -12,15 +12,14 @@ interface Price {
 const LONG_PROMPT = 200_000;
 
 /**
- * Prices of the paid tier, from https://ai.google.dev/gemini-api/docs/pricing as of March 2026. A model that isn't here
- * has no known price: none is guessed.
+ * Prices of the paid tier as others quoted the provider's page in 2026, not read there: compare with
+ * https://ai.google.dev/gemini-api/docs/pricing before money depends on them. A model that isn't here has no known price:
+ * none is guessed.
  */
 const PRICES: Readonly<Record<string, Price>> = {
   'gemini-2.5-pro': { input: 1.25, cached: 0.125, output: 10, upTo: LONG_PROMPT },
   'gemini-2.5-flash': { input: 0.3, cached: 0.03, output: 2.5 },
   'gemini-2.5-flash-lite': { input: 0.1, cached: 0.01, output: 0.4 },
-  'gemini-3-pro-preview': { input: 2, cached: 0.2, output: 12, upTo: LONG_PROMPT },
-  'gemini-3-flash-preview': { input: 0.5, cached: 0.05, output: 3 },
 };
 
 /** What the model thought is paid as output, and only the total has it. */

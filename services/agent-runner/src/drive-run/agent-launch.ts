@@ -77,7 +77,7 @@ export function launchRequest(input: {
     secrets: input.secrets,
     podEnvironment: input.podEnvironment,
     cacheDirectory: directories.cache,
-    ...(!world.session || run.reason === 'initial' ? {} : { resumeSession: world.session }),
+    ...(resumes(run, world) && { resumeSession: world.session }),
   });
   return {
     epoch: run.epoch,
@@ -90,6 +90,14 @@ export function launchRequest(input: {
     ...(command.keepStdinOpen === undefined ? {} : { keepStdinOpen: command.keepStdinOpen }),
     ...(command.files === undefined ? {} : { files: command.files }),
   };
+}
+
+/** Whether the run goes on from the session of the task's last one. */
+export function resumes<World extends Pick<DriveWorld, 'session'>>(
+  run: Pick<Run, 'reason'>,
+  world: World,
+): world is World & { readonly session: string } {
+  return Boolean(world.session) && run.reason !== 'initial';
 }
 
 function promptOf(run: Run, world: DriveWorld): string {

@@ -20,6 +20,7 @@ import {
   podFault,
   prepareFailure,
   prepareRequest,
+  resumes,
   settingsFailure,
   startOrRefusal,
   type PodSight,
@@ -70,7 +71,8 @@ export class RunDriver {
     this.agent = agent(run.agent.agent);
     this.supervisor = new SupervisorClient(ports.runtime, world.pod.name);
     this.directories = directoriesOf(ports.runtime.root(world.pod.name), run);
-    this.writer = new LogWriter({ ...ports, agent: this.agent, run, signal: this.abort.signal });
+    const former = resumes(run, world) && world.sessionFacts !== null ? { former: world.sessionFacts } : {};
+    this.writer = new LogWriter({ ...ports, ...former, agent: this.agent, run, signal: this.abort.signal });
     this.control = new RunControl({
       database: ports.database,
       supervisor: this.supervisor,

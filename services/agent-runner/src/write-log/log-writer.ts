@@ -37,6 +37,8 @@ export interface LogWriterOptions {
   readonly broker: Broker;
   readonly agent: AgentAdapter;
   readonly run: Run;
+  /** What the adapter kept of the run whose session this one goes on from. */
+  readonly former?: ParseState['facts'];
   readonly signal: AbortSignal;
   readonly faults: FaultPort;
 }
@@ -60,8 +62,8 @@ export class LogWriter {
   private ended: RunExit | null = null;
 
   constructor(private readonly options: LogWriterOptions) {
-    const { run, agent } = options;
-    this.state = (run.parseState as ParseState | null) ?? agent.initial(run.agent);
+    const { run, agent, former } = options;
+    this.state = (run.parseState as ParseState | null) ?? agent.initial(run.agent, former);
     this.sequence = run.logSequence;
     this.journal = run.journalLine;
   }

@@ -73,11 +73,15 @@ export class Intake {
     });
   }
 
-  /** Brings the mirror up to date, unless it holds the commit that the work started from already. */
+  /**
+   * Brings the mirror up to date, unless it holds the commit that the work started from already. Fetching is one at a
+   * time: where many runs end together, the first one's fetch does for all.
+   */
   private async update(access: RepositoryAccess, run: PublishSnapshot['run'], base: string): Promise<void> {
-    const known = (mirror: Mirror): Promise<string | null> => resolve(mirror, `refs/remotes/origin/${run.baseBranch}`);
-    if ((await this.mirrors.read(access, known)) === base) return;
+    const known = (mirror: Mirror): Promise<boolean> => holds(mirror, `refs/remotes/origin/${run.baseBranch}`, base);
+    if (await this.mirrors.read(access, known)) return;
     await this.mirrors.use(access, async (mirror) => {
+      if (await known(mirror)) return;
       const present = await mirror.update([run.baseBranch, run.branch]);
       if (present.has(run.baseBranch)) return;
       throw new UserError(`The forge has no branch ${run.baseBranch}`, {
@@ -86,6 +90,12 @@ export class Intake {
       });
     });
   }
+}
+
+/** Whether the branch, as the mirror knows it, has the commit in its history. A commit that is not there isn't fetched. */
+async function holds(mirror: Mirror, branch: string, commit: string): Promise<boolean> {
+  const { code } = await mirror.run(['-c', 'protocol.allow=never', 'merge-base', '--is-ancestor', commit, branch]);
+  return code === 0;
 }
 
 async function resolve(mirror: Mirror, ref: string): Promise<string | null> {

@@ -9,6 +9,10 @@ jest.setTimeout(120_000);
 let stage: Stage;
 afterEach(() => stage.close());
 
+/** What git asked the forge for. */
+const gitRequests = () =>
+  stage.forge.journal.filter((entry) => entry.kind === 'request' && entry.path.startsWith(`/${NAME}.git/`));
+
 const FIX = { 'src/sum.js': 'export const sum = (a, b) => a + b;\n' };
 
 it('takes commits to a merged pull request, once, with two replicas and every answer lost', async () => {
@@ -48,6 +52,33 @@ it('gives everybody who asks for the same commits at once the same answer', asyn
   const answers = await Promise.all(Array.from({ length: 6 }, () => intake.prepare(repository, wanted)));
   expect(answers).toEqual(answers.map(() => ({ kind: 'publish', head: run.headSha })));
   expect(await intake.prepare(repository, wanted)).toEqual(answers[0]);
+});
+
+it('asks the forge for the base once, however many runs began from it or before', async () => {
+  stage = await Stage.open();
+  const older = await (await stage.worktree('capstan/6-older')).commit(FIX);
+  const runOf = async (worktree: typeof older) => {
+    const { run } = await stage.finishedRun(worktree);
+    return (await readPublish(stage.database, run.id))!.run;
+  };
+  const moveMain = () => stage.forge.actingAs('ada').pushFile(NAME, 'main', 'moved.txt', `${Math.random()}\n`);
+  await moveMain();
+  const newer = await (await stage.worktree('capstan/6-newer')).commit(FIX);
+  await moveMain();
+  const newest = await (await stage.worktree('capstan/6-newest')).commit(FIX);
+  const repository = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id);
+  const intake = stage.intake();
+  expect(await intake.prepare(repository, await runOf(newer))).toMatchObject({ kind: 'publish' });
+  const fetched = gitRequests().length;
+  expect(await intake.prepare(repository, await runOf(older))).toMatchObject({ kind: 'publish' });
+  expect(await intake.prepare(repository, await runOf(newest))).toMatchObject({ kind: 'publish' });
+  expect(gitRequests()).toHaveLength(fetched);
+  await moveMain();
+  const last = await (await stage.worktree('capstan/6-last')).commit(FIX);
+  const wanted = await runOf(last);
+  const before = gitRequests().length;
+  expect(await intake.prepare(repository, wanted)).toMatchObject({ kind: 'publish' });
+  expect(gitRequests().length).toBeGreaterThan(before);
 });
 
 it('writes what the work is for into the pull request', async () => {
