@@ -44,10 +44,13 @@ async function followPulls(
   change: RefChange,
 ): Promise<void> {
   const branch = change.ref.slice('refs/heads/'.length);
-  for (const issue of world.pulls(repository).filter((candidate) => candidate.state === 'open')) {
-    if (issue.pull.headRef === branch) await headMoved(world, repository, issue, login, change);
-    else if (issue.pull.baseRef === branch) await baseMoved(world, repository, issue, login, change);
-  }
+  const open = world.pulls(repository).filter(({ state }) => state === 'open');
+  const onto = open.filter(({ pull }) => pull.headRef !== branch && pull.baseRef === branch);
+  // Asked once for all of them: a process for each would make a merge as slow as there are open pull requests.
+  const arrived = onto.length === 0 ? new Set<string>() : await repository.git.arrived(change.before, change.after);
+  for (const issue of open.filter(({ pull }) => pull.headRef === branch))
+    await headMoved(world, repository, issue, login, change);
+  for (const issue of onto) baseMoved(world, repository, issue, login, change, arrived);
   if (branch === repository.defaultBranch && change.after !== ZERO_SHA && change.before !== ZERO_SHA) {
     for (const commit of await repository.git.log([`${change.before}..${change.after}`])) {
       closeByKeyword(world, repository, commit.message, login);
@@ -74,18 +77,16 @@ async function headMoved(
 }
 
 /** A base that has come to hold the head merges the pull request, however that happened. */
-async function baseMoved(
+function baseMoved(
   world: World,
   repository: RepositoryRecord,
   issue: PullIssue,
   login: string,
   change: RefChange,
-): Promise<void> {
-  if (change.after === ZERO_SHA) {
-    closeIssue(world, repository, issue, login);
-  } else if (await repository.git.isAncestor(issue.pull.headSha, change.after)) {
-    markMerged(world, repository, issue, login, change.after);
-  }
+  arrived: ReadonlySet<string>,
+): void {
+  if (change.after === ZERO_SHA) closeIssue(world, repository, issue, login);
+  else if (arrived.has(issue.pull.headSha)) markMerged(world, repository, issue, login, change.after);
 }
 
 /** Records a merge whose commit is in the base already. */

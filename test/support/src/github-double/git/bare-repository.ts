@@ -146,6 +146,13 @@ export class BareRepository {
     });
   }
 
+  /** The commits that a ref has come to hold by moving; `ZERO_SHA` where there is no ref. */
+  async arrived(before: string, after: string): Promise<ReadonlySet<string>> {
+    if (after === ZERO_SHA) return new Set();
+    const range = before === ZERO_SHA ? [after] : [after, `^${before}`];
+    return new Set((await this.git(['rev-list', ...range])).split('\n').filter(Boolean));
+  }
+
   async mergeBase(left: string, right: string): Promise<string | null> {
     return this.immutable('merge-base', [left, right], async () => {
       const result = await this.tryGit(['merge-base', left, right]);
