@@ -1,4 +1,7 @@
-import { runHost } from './run-host.js';
+import { quickStart } from './quick-start.js';
+
+quickStart();
+const { runHost } = await import('./run-host.js');
 
 /** The process that the launcher, and each container, runs services in. */
 await runHost();

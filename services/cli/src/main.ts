@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-import { runCli } from './commands.js';
+import { quickStart } from './quick-start.js';
+
+quickStart();
+const { runCli } = await import('./commands.js');
 
 // A closed terminal or pipe is no reason to die in the middle of an orderly stop.
 process.stdout.on('error', () => undefined);

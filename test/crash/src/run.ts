@@ -48,6 +48,12 @@ export interface CrashReport {
 const SPREAD_PER_TASK_MS = 2_000;
 const AFTERMATH_MS = 15_000;
 const GAP_MS = [2_000, 5_000] as const;
+/**
+ * Half as dense where it goes on for longer than a quarter of an hour: hosts that start all the time leave two cores no
+ * room for tasks, and what piles up for so long is judged by its waiting and no longer by the laws.
+ */
+const LONG_GAP_MS = [4_000, 10_000] as const;
+const LONG_MS = 900_000;
 /** A violation has to be seen twice, this far apart: what is on its way is none. */
 const SECOND_LOOK_MS = 6_000;
 const MAX_CONCURRENT = 12;
@@ -60,9 +66,10 @@ export async function runCrash(config: CrashConfig, print: (line: string) => voi
     print(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${text}`);
   const random = new Random(config.seed);
   const spreadMs = Math.max(20_000, config.tasks * SPREAD_PER_TASK_MS);
+  const gapMs = spreadMs > LONG_MS ? LONG_GAP_MS : GAP_MS;
   const planned = planTasks(config.tasks, spreadMs, REPOSITORIES, random.fork(), config.lineEveryMs);
   const actions = ACTIONS.filter(({ name }) => config.actions === null || config.actions.includes(name));
-  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, GAP_MS, random.fork());
+  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, gapMs, random.fork());
   print(`CAPSTAN_CRASH_SEED=${config.seed}: ${config.tasks} tasks, ${schedule.length} actions`);
   for (const { atMs, action, seed } of schedule) print(`  planned ${(atMs / 1_000).toFixed(1)} s ${action} (${seed})`);
 

@@ -72,7 +72,7 @@ export class HostProcess {
     mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
     const log = openSync(logFile, 'a', 0o600);
     const startedAt = performance.now();
-    const child = spawn(process.execPath, ['--enable-source-maps', program], {
+    const child = spawn(process.execPath, [program], {
       cwd,
       env: environment,
       detached: true,

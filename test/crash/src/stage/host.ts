@@ -69,7 +69,7 @@ export class ServiceHost {
 
   start(): void {
     const log = openSync(this.options.logFile, 'a', 0o600);
-    const child = spawn(process.execPath, ['--enable-source-maps', this.options.entry()], {
+    const child = spawn(process.execPath, [this.options.entry()], {
       cwd: ROOT,
       env: { ...plainEnvironment(), ...this.env },
       detached: true,

@@ -12,6 +12,9 @@ import { programConfig } from './program.config.js';
  * broken place.
  */
 
+interface QuickStartModule {
+  quickStart(): void;
+}
 interface RunHostModule {
   runHost(options: { readonly faults?: FaultPort }): Promise<never>;
 }
@@ -22,6 +25,8 @@ const ROOT = join(import.meta.dirname, '../../../../..');
 const { service, faultDirectory, clockShiftMs, brokenBuild } = programConfig();
 if (clockShiftMs !== 0) shiftClock(clockShiftMs);
 if (brokenBuild !== null) breakBuild(brokenBuild, ROOT);
-const program = pathToFileURL(join(ROOT, 'services/cli/dist/run-host.js')).href;
-const { runHost } = (await import(program)) as RunHostModule;
+const built = (file: string) => pathToFileURL(join(ROOT, 'services/cli/dist', file)).href;
+const { quickStart } = (await import(built('quick-start.js'))) as QuickStartModule;
+quickStart();
+const { runHost } = (await import(built('run-host.js'))) as RunHostModule;
 await runHost(faultDirectory === null ? {} : { faults: armedFaults(faultDirectory, service) });
