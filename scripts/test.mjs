@@ -67,6 +67,12 @@ const SUITES = {
     count: jestCount,
     alone: true,
   },
+  // The main job with the real agent programs, which it installs.
+  agents: {
+    before: ['test/support/install-agents.mjs'],
+    args: (file) => [...jest, '-c', 'test/agents/jest.config.mjs', '-w', '1', '--json', `--outputFile=${file}`],
+    count: jestCount,
+  },
   crash: {
     args: () => ['test/crash/dist/main.js'],
     env: (file) => ({ CAPSTAN_CRASH_REPORT: file }),
@@ -119,9 +125,7 @@ function secondLook(suite, report, counts) {
     ...counts,
     passed: counts.passed - passedBefore + passed,
     failed: stillFailed,
-    flaky: second.testResults
-      .filter(({ status: now }) => now === 'passed')
-      .map(({ name }) => relative(root, name)),
+    flaky: second.testResults.filter(({ status: now }) => now === 'passed').map(({ name }) => relative(root, name)),
   };
 }
 
@@ -143,11 +147,15 @@ function run(name) {
   const report = join(results, `${name}.report.json`);
   rmSync(report, { force: true });
   process.stderr.write(`\n── ${name} ──\n`);
-  const { status } = spawnSync(process.execPath, suite.args(report), {
-    cwd: join(root, suite.cwd ?? '.'),
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...suite.env?.(report), NODE_NO_WARNINGS: '1' },
-  });
+  const options = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] };
+  const ready = suite.before === undefined || spawnSync(process.execPath, suite.before, options).status === 0;
+  const { status } = !ready
+    ? { status: 1 }
+    : spawnSync(process.execPath, suite.args(report), {
+        cwd: join(root, suite.cwd ?? '.'),
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: { ...process.env, ...suite.env?.(report), NODE_NO_WARNINGS: '1' },
+      });
   let counts = existsSync(report)
     ? suite.count(JSON.parse(readFileSync(report, 'utf8')))
     : { passed: 0, failed: 0, skipped: 0 };

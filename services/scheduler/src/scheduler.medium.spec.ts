@@ -16,6 +16,7 @@ import {
 } from '@capstan/test-support';
 import { advanceTask } from './advance-task/advance-task.apply.js';
 import { dueAdvances } from './advance-task/advance-task.loop.js';
+import { readAdvance } from './advance-task/advance-task.snapshot.js';
 import { answerRequest } from './answer-request/answer-request.apply.js';
 import { explainWaiting } from './explain-waiting/explain-waiting.apply.js';
 import { placeTasks } from './place-task/place-task.apply.js';
@@ -267,7 +268,37 @@ describe('a task’s life', () => {
     await advance(task);
     expect(await readTask(database, task.id)).toMatchObject({
       state: 'needs_attention',
-      attention: { code: 'ci_failed', detail: 'red' },
+      attention: { code: 'ci_failed', detail: `The agent was sent back in ${MAX_CI_RESUMES} times. red` },
+    });
+  });
+
+  it('asks a person when the same check fails in the same words again and again', async () => {
+    const repository = await aRepository(database);
+    const { run, task } = await aRun(database, repository, {
+      state: 'finished',
+      outcome: { kind: 'commits', detail: 'x' },
+      taskState: 'pr_opened',
+    });
+    const red = (sha: string) => `${sha} failing checks: test\nnote.txt is RED`;
+    await aPullRequest(database, run, { refusal: { code: 'ci_failed', detail: red('abcdef0') } });
+    for (const [index, sha] of ['1111111', '2222222', '3333333'].entries()) {
+      await database.query('update task set ci_resumes = $2 where id = $1', [task.id, index]);
+      expect((await readAdvance(database, task.id, 0))!.snapshot.redBefore).toHaveLength(index);
+      await aRun(database, repository, {
+        state: 'finished',
+        outcome: { kind: 'commits', detail: 'x' },
+        reason: 'ci_failed',
+        note: red(sha),
+        number: index + 2,
+        task,
+        taskState: 'pr_opened',
+      });
+    }
+    await database.query('update task set ci_resumes = 3 where id = $1', [task.id]);
+    await advance(task);
+    expect(await readTask(database, task.id)).toMatchObject({
+      state: 'needs_attention',
+      attention: { code: 'ci_failed', detail: expect.stringContaining('the same failed each time') as string },
     });
   });
 

@@ -38,3 +38,7 @@ export const DEMO_TICKET = {
   body: 'Adding two numbers subtracts them.\n\nSteps: `add(2, 3)`\nExpected: `5`\nGot: `-1`\n\n<!-- a comment that no agent should ever see -->',
   label: 'capstan',
 } as const;
+
+/** What a scripted model has an agent do about it. */
+export const REPAIR =
+  "sed -i 's/return a - b;/return a + b;/' src/abacus.js && npm test && git commit -qam 'Add instead of subtracting'";

@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { PullRequest, Repository, Task, TaskDetail, TaskEvent } from '@capstan/api';
+import type { CreateRepository, PullRequest, Repository, Task, TaskDetail, TaskEvent } from '@capstan/api';
 import {
   CapstanProcess,
   ROOT,
@@ -12,8 +13,9 @@ import {
   type GitHubDouble,
   type RepositoryChecks,
 } from '@capstan/test-support';
+import { CLI_PATH, INSTALL_AGENTS, ScriptedModel } from '@capstan/test-support/agents';
 import type { DemoConfig } from './demo.config.js';
-import { DEMO_FILES, DEMO_TICKET } from './demo-repository.js';
+import { DEMO_FILES, DEMO_TICKET, REPAIR } from './demo-repository.js';
 import type { Narrator } from './narrator.js';
 import { Presence } from './presence.js';
 import { Stopwatch, type DemoSeconds } from './stopwatch.js';
@@ -23,6 +25,8 @@ const FULL_NAME = 'acme/abacus';
 const SIGN = 'demo.json';
 const POLL_MS = 40;
 const STEP_WITHIN_MS = 90_000;
+/** A model that thinks takes its time. */
+const THINKING_WITHIN_MS = 900_000;
 
 /** The last line that `npm run demo -- --once` prints. */
 export interface DemoResult {
@@ -39,6 +43,7 @@ export class Demo {
   private forge: GitHubDouble | undefined;
   private capstan: CapstanProcess | undefined;
   private checks: RepositoryChecks | undefined;
+  private model: ScriptedModel | undefined;
   private forgeToken = '';
   private readonly watch: Stopwatch;
   private readonly seconds: Partial<DemoSeconds> = {};
@@ -78,6 +83,7 @@ export class Demo {
     await this.checks?.close();
     await this.capstan?.down();
     await this.forge?.close();
+    await this.model?.stop();
     await this.presence?.end();
     this.presence = undefined;
   }
@@ -125,15 +131,33 @@ export class Demo {
       token: this.forgeToken,
       webhookSecret: secret,
       label: DEMO_TICKET.label,
-      agent: {
-        agent: 'command',
-        argv: [process.execPath, join(ROOT, 'test/demo/agent/scripted-agent.mjs')],
-        output: 'ndjson',
-      },
+      agent: await this.agentSettings(),
       autoMerge: true,
     });
     forge.createWebhook(FULL_NAME, { url: `${capstan.url}/hooks/github/${repository.id}`, secret, events: ['*'] });
     return repository;
+  }
+
+  /** The scripted agent, or a real program with the key or the model that it needs. */
+  private async agentSettings(): Promise<CreateRepository['agent']> {
+    const { agent } = this.config;
+    if (agent === null) {
+      const argv = [process.execPath, join(ROOT, 'test/demo/agent/scripted-agent.mjs')];
+      return { agent: 'command', argv, output: 'ndjson' };
+    }
+    const { cli, key } = agent;
+    const { status } = spawnSync(process.execPath, [INSTALL_AGENTS], { stdio: ['ignore', 'ignore', 'inherit'] });
+    if (status !== 0) throw new Error('The agent programs could not be installed; what npm said is above.');
+    const secret = key ?? { name: cli.secret, value: 'of-no-use-elsewhere' };
+    await this.capstan!.call('PUT', `/api/secrets/${secret.name}`, { value: secret.value });
+    const settings = { agent: cli.agent, env: { PATH: CLI_PATH } };
+    if (key !== null) {
+      this.narrator.step(`${cli.agent} works with ${key.name} of this environment`);
+      return settings;
+    }
+    this.model = await ScriptedModel.start(() => REPAIR);
+    this.narrator.step(`${cli.agent} works with a scripted model, for there is no ${cli.ownSecret ?? cli.secret}`);
+    return { ...settings, model: cli.model, baseUrl: `${this.model.url}${cli.path}` };
   }
 
   private async showLink(): Promise<void> {
@@ -213,13 +237,14 @@ export class Demo {
   }
 
   private async until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-    const end = performance.now() + STEP_WITHIN_MS;
+    const within = this.config.agent?.key ? THINKING_WITHIN_MS : STEP_WITHIN_MS;
+    const end = performance.now() + within;
     while (performance.now() < end) {
       const found = await look();
       if (found !== undefined) return found;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    throw new Error(`Waited ${STEP_WITHIN_MS / 1000} s for ${what}. ${await this.lastEvents()}`);
+    throw new Error(`Waited ${within / 1000} s for ${what}. ${await this.lastEvents()}`);
   }
 
   private async lastEvents(): Promise<string> {

@@ -2,12 +2,16 @@ import { Demo } from './demo.js';
 import { DemoUsageError, demoConfig } from './demo.config.js';
 import { Narrator } from './narrator.js';
 
-const USAGE = `npm run demo [-- --once]
+const USAGE = `npm run demo [-- --once] [--agent NAME]
 
 Carries a ticket to a merged pull request on this machine: a demo forge with a small broken package, a scripted agent,
 and the whole of Capstan between them. It then stays up until Ctrl-C.
 
-  --once   stop everything after the merge and print the result as one line of JSON
+  --once         stop everything after the merge and print the result as one line of JSON
+  --agent NAME   a real agent program instead of the script: claude-code, codex, opencode, gemini or copilot. It is
+                 installed once (1.4 GB for all). With its provider's key in the environment (ANTHROPIC_API_KEY,
+                 OPENAI_API_KEY, GEMINI_API_KEY, COPILOT_GITHUB_TOKEN) the provider's model works, and costs money;
+                 without one a scripted model on this machine does.
 `;
 
 async function main(): Promise<number> {

@@ -125,6 +125,7 @@ function advanceSnapshot({ state, intent, overdue, retries, ciResumes, run, pull
     },
     dependencies: [],
     costUsd: 0,
+    redBefore: [],
   };
 }
 

@@ -16,6 +16,7 @@ const quiet = z
     type: z.enum([
       'assistant.idle',
       'assistant.message_delta',
+      'assistant.reasoning_delta',
       'assistant.message_start',
       'assistant.tool_call_delta',
       'assistant.turn_end',

@@ -170,6 +170,16 @@ export const Secret = z
   .object({ name: z.string(), repositoryId: IdSchema.nullable(), setAt: Instant, version: z.number().int() })
   .meta({ id: 'Secret' });
 
+export const Agent = z
+  .object({
+    name: z.string(),
+    title: z.string(),
+    credentials: z.array(z.string()).meta({ description: 'Secrets of which it needs at least one; none for none' }),
+    options: z.array(z.string()).meta({ description: 'Further secrets that it reads where they are set' }),
+    set: z.array(z.string()).meta({ description: 'Those of both that are set for all repositories' }),
+  })
+  .meta({ id: 'Agent' });
+
 const RepositoryParams = z.strictObject({ repositoryId: IdSchema });
 const list = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(item) });
 
@@ -208,6 +218,14 @@ export const settingsRoutes = {
     summary: 'One repository',
     params: RepositoryParams,
     answer: Repository,
+  }),
+  listAgents: route({
+    method: 'GET',
+    path: '/api/agents',
+    permission: 'repository.manage',
+    tag: 'repositories',
+    summary: 'Agents that a repository can have its work done by, and the secrets that they need',
+    answer: list(Agent),
   }),
   createRepository: route({
     method: 'POST',

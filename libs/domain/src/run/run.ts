@@ -52,7 +52,9 @@ export interface RunOutcome {
 /** How often a lost or failed run is tried again by itself. */
 export const MAX_RETRIES = 3;
 /** How often red CI sends the agent back in before a person is asked. */
-export const MAX_CI_RESUMES = 3;
+export const MAX_CI_RESUMES = 10;
+/** How often it does with the same checks failing in the same words: nothing new comes of a further try. */
+export const MAX_SAME_CI_FAILURES = 3;
 
 /**
  * Timing of a run's lease (DESIGN §3.6), ms. A lease is as long as lets another runner be attached within three seconds

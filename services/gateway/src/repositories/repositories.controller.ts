@@ -7,6 +7,7 @@ import type { Request } from 'express';
 import type { GatewayConfig } from '../gateway.config.js';
 import type { AskOf } from '../http/ask.js';
 import { Serves } from '../http/serves.js';
+import { listAgents } from './agents.reader.js';
 import { listRepositories, listTicketSources, readRepository } from './repositories.reader.js';
 import {
   addRepository,
@@ -35,6 +36,11 @@ export class RepositoriesController {
   @Serves(routes.repository)
   repository({ caller: { workspaceId }, params, request }: AskOf<typeof routes.repository>) {
     return this.read(workspaceId, params.repositoryId, request);
+  }
+
+  @Serves(routes.listAgents)
+  async agents({ caller: { workspaceId } }: AskOf<typeof routes.listAgents>) {
+    return { items: await this.database.transaction((tx) => listAgents(tx, workspaceId), { workspaceId }) };
   }
 
   @Serves(routes.createRepository)

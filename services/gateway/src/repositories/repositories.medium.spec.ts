@@ -68,6 +68,35 @@ describe('repositories and secrets', () => {
     expect([again.status, again.body.code, again.body.field]).toEqual([409, 'repository_exists', 'fullName']);
   });
 
+  it('can have their work done by every agent, each with the secrets that it still wants', async () => {
+    const agents = async () => {
+      const { body } = await gateway.ask('GET', '/api/agents', { as: admin });
+      return body.items as { name: string; credentials: string[]; set: string[] }[];
+    };
+    const before = await agents();
+    expect(before.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['claude-code', 'codex', 'opencode', 'gemini', 'copilot', 'command']),
+    );
+    expect(before.flatMap(({ set }) => set)).toEqual([]);
+    await gateway.ask('PUT', '/api/secrets/OPENAI_API_KEY', { as: admin, json: { value: CANARY } });
+    const codex = (await agents()).find(({ name }) => name === 'codex');
+    expect(codex).toMatchObject({ credentials: ['OPENAI_API_KEY'], set: ['OPENAI_API_KEY'] });
+    expect(JSON.stringify(codex)).not.toContain(CANARY);
+    const stranger = await gateway.aUser();
+    const { body } = await gateway.ask('GET', '/api/agents', { as: stranger });
+    expect((body.items as { set: string[] }[]).flatMap(({ set }) => set)).toEqual([]);
+  });
+
+  it.each([
+    [{ agent: 'claude-code', model: 'claude-sonnet-4-5', baseUrl: 'https://models.example/v1' }, 201, undefined],
+    [{ agent: 'claude-code', argv: ['true'] }, 422, 'agent'],
+    [{ agent: 'codex', env: { OPENAI_API_KEY: 'in plain sight' } }, 422, 'agent.env.OPENAI_API_KEY'],
+    [{ agent: 'nobody' }, 422, 'agent.agent'],
+  ])('are added with settings that their agent understands: %j', async (settings, status, field) => {
+    const answer = await add({ agent: settings });
+    expect([answer.status, answer.body.field]).toEqual([status, field]);
+  });
+
   it.each([
     'file:///var/lib/other.git',
     'ssh://git@forge.test/a/b.git',

@@ -35,6 +35,7 @@ const world = (over: Partial<AdvanceSnapshot> = {}, task: Partial<AdvanceSnapsho
   pullRequest: null,
   dependencies: [],
   costUsd: 0,
+  redBefore: [],
   ...over,
 });
 const finished = (outcome: Partial<RunOutcome> & Pick<RunOutcome, 'kind'>) =>
@@ -138,6 +139,33 @@ describe('decideAdvance', () => {
         { state: 'pr_opened', ciResumes: MAX_CI_RESUMES },
       ),
       'needAttention',
+    ],
+    [
+      'checks that are red in the same words for the fourth time',
+      world(
+        {
+          pullRequest: opened({
+            refusal: { code: 'ci_failed', detail: 'abcdef1 failing checks: test\n2 of 9 in 3.4 s' },
+          }),
+          redBefore: [
+            '1234567 failing checks: test\n2 of 9 in 3.9 s',
+            ...Array(2).fill('failing checks: test\n7 of 8 in 1.0 s'),
+          ].map((told) => told.replace(/^failing/, '7654321 failing')),
+        },
+        { state: 'pr_opened', ciResumes: 3 },
+      ),
+      'needAttention',
+    ],
+    [
+      'checks that are red in other words than before',
+      world(
+        {
+          pullRequest: opened({ refusal: { code: 'ci_failed', detail: 'abcdef1 failing checks: test\nb is red' } }),
+          redBefore: ['a is red', 'b is red', 'b is red'].map((words) => `1234567 failing checks: test\n${words}`),
+        },
+        { state: 'pr_opened', ciResumes: 3 },
+      ),
+      'sendBack',
     ],
     [
       'a closed pull request',

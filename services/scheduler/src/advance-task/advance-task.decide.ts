@@ -1,5 +1,6 @@
 import {
   MAX_CI_RESUMES,
+  MAX_SAME_CI_FAILURES,
   MAX_RETRIES,
   backoffMs,
   costLimitReached,
@@ -57,6 +58,8 @@ export interface AdvanceSnapshot {
   readonly dependencies: readonly { readonly shortId: string; readonly state: TaskState }[];
   /** US dollars over all runs. */
   readonly costUsd: number;
+  /** What its last runs were told of red checks, newest first, since the task was last without any. */
+  readonly redBefore: readonly string[];
 }
 
 /** What follows. `none` says why nothing does. */
@@ -263,18 +266,41 @@ function decideOpened(snapshot: AdvanceSnapshot): AdvancePlan {
   if (task.hasMessages && !tooExpensive(snapshot))
     return move('sendBack', 'A message waits for the agent', { ...again(snapshot), ...FOR_MESSAGES });
   if (refusal === null) return NOTHING('the pull request is being followed');
-  const exhausted = task.ciResumes >= MAX_CI_RESUMES;
-  if (refusal.code === 'ci_failed' && !exhausted && tooExpensive(snapshot)) return costLimit(snapshot);
-  if (refusal.code === 'ci_failed' && !exhausted)
-    return move('sendBack', `Checks failed; the agent goes back in (${task.ciResumes + 1} of ${MAX_CI_RESUMES})`, {
-      runReason: 'ci_failed',
-      runNote: refusal.detail,
-      ciResumes: task.ciResumes + 1,
-      notBefore: null,
-      waiting: null,
-      attention: null,
-    });
+  if (refusal.code === 'ci_failed') return decideRed(snapshot, refusal);
   return needAttention(snapshot, refusal);
+}
+
+/** Sends the agent back in with what failed, unless it was often enough, or nothing came of it. */
+function decideRed(snapshot: AdvanceSnapshot, refusal: AttentionJson): AdvancePlan {
+  const { task, redBefore } = snapshot;
+  const exhausted =
+    task.ciResumes >= MAX_CI_RESUMES
+      ? `The agent was sent back in ${MAX_CI_RESUMES} times.`
+      : redBefore.length >= MAX_SAME_CI_FAILURES && redBefore.every((told) => sameFailure(told, refusal.detail))
+        ? `The agent was sent back in ${MAX_SAME_CI_FAILURES} times, and the same failed each time.`
+        : null;
+  if (exhausted !== null) return needAttention(snapshot, { ...refusal, detail: `${exhausted} ${refusal.detail}` });
+  if (tooExpensive(snapshot)) return costLimit(snapshot);
+  return move('sendBack', `Checks failed; the agent goes back in (${task.ciResumes + 1} of ${MAX_CI_RESUMES})`, {
+    runReason: 'ci_failed',
+    runNote: refusal.detail,
+    ciResumes: task.ciResumes + 1,
+    notBefore: null,
+    waiting: null,
+    attention: null,
+  });
+}
+
+/** Whether two reports say the same but for what differs each time: commits, durations, addresses of runs. */
+function sameFailure(one: string, other: string): boolean {
+  return withoutChance(one) === withoutChance(other);
+}
+
+function withoutChance(report: string): string {
+  return report
+    .replace(/https?:\/\/[^\s)]+/g, '')
+    .replace(/\b[0-9a-f]{7,40}\b/g, '')
+    .replace(/\d+/g, '');
 }
 
 /** What needed a person was a write that was parked; somebody replayed it, and the pull request stands. */

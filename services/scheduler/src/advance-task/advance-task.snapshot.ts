@@ -1,4 +1,4 @@
-import type { Id } from '@capstan/domain';
+import { MAX_SAME_CI_FAILURES, type Id } from '@capstan/domain';
 import { MESSAGE_PENDING, type Database, type Repository, type Task } from '@capstan/database';
 import type { AdvanceSnapshot } from './advance-task.decide.js';
 
@@ -22,6 +22,7 @@ export async function readAdvance(database: Database, taskId: Id, random: number
       repositoryMaxCostUsd: Repository['maxCostUsd'];
       total: string;
       hasMessages: boolean;
+      redBefore: readonly string[] | null;
     }
   >(
     `select t.*, clock_timestamp() as now, r.max_cost_usd as repository_max_cost_usd,
@@ -33,10 +34,14 @@ export async function readAdvance(database: Database, taskId: Id, random: number
             case when t.state = 'waiting' then
               (select jsonb_agg(jsonb_build_object('shortId', right(d.id::text, 8), 'state', d.state) order by d.id)
                  from task_dependency e join task d on d.id = e.depends_on_id where e.task_id = t.id) end as dependencies,
+            case when t.state = 'pr_opened' and t.ci_resumes > 0 then
+              (select jsonb_agg(u.note order by u.number desc) from
+                (select number, note from run where task_id = t.id and generation = t.generation and reason = 'ci_failed'
+                    and note is not null order by number desc limit least(t.ci_resumes, $2)) u) end as red_before,
             (select coalesce(sum(cost_usd), 0) from run u where u.task_id = t.id) as total,
             exists (select from task_request m where m.task_id = t.id and ${MESSAGE_PENDING}) as has_messages
        from task t join repository r on r.id = t.repository_id where t.id = $1 and t.parked_at is null`,
-    [taskId],
+    [taskId, MAX_SAME_CI_FAILURES],
   );
   if (row === undefined) return null;
   const snapshot: AdvanceSnapshot = {
@@ -59,6 +64,7 @@ export async function readAdvance(database: Database, taskId: Id, random: number
     pullRequest: row.pullRequest,
     dependencies: row.dependencies ?? [],
     costUsd: Number(row.total),
+    redBefore: row.redBefore ?? [],
   };
   return { snapshot, task: row };
 }

@@ -9,6 +9,8 @@ export interface RepositoryDraft {
   webhookSecret: string;
   label: string;
   agent: string;
+  model: string;
+  baseUrl: string;
   command: string;
   output: 'text' | 'ndjson';
   promptVia: 'stdin' | 'file';
@@ -33,6 +35,8 @@ export function draftOf(repository: Repository | null): RepositoryDraft {
     webhookSecret: '',
     label: 'capstan',
     agent: repository?.agent.agent ?? 'command',
+    model: repository?.agent.model ?? '',
+    baseUrl: repository?.agent.baseUrl ?? '',
     command: joinCommand(repository?.agent.argv ?? []),
     output: repository?.agent.output ?? 'text',
     promptVia: repository?.agent.promptVia ?? 'stdin',
@@ -50,17 +54,27 @@ export function draftOf(repository: Repository | null): RepositoryDraft {
   };
 }
 
-function settingsOf(draft: RepositoryDraft, before: Repository | null) {
-  const argv = splitCommand(draft.command);
+/** Each agent takes settings of its own: what another one was given is left behind, but for its variables. */
+function agentOf(draft: RepositoryDraft, before: Repository['agent'] | undefined): CreateRepositoryBody['agent'] {
+  const shared = {
+    agent: draft.agent,
+    ...(draft.model.trim() === '' ? {} : { model: draft.model.trim() }),
+    ...(before?.env === undefined ? {} : { env: before.env }),
+  };
+  if (draft.agent !== 'command')
+    return { ...shared, ...(draft.baseUrl.trim() === '' ? {} : { baseUrl: draft.baseUrl.trim() }) };
   return {
-    agent: {
-      ...before?.agent,
-      agent: draft.agent,
-      ...(argv.length > 0 || draft.agent === 'command' ? { argv } : {}),
-      output: draft.output,
-      promptVia: draft.promptVia,
-      ...(draft.input !== 'none' || before?.agent.input !== undefined ? { input: draft.input } : {}),
-    },
+    ...shared,
+    argv: splitCommand(draft.command),
+    output: draft.output,
+    promptVia: draft.promptVia,
+    ...(draft.input !== 'none' || before?.input !== undefined ? { input: draft.input } : {}),
+  };
+}
+
+function settingsOf(draft: RepositoryDraft, before: Repository | null) {
+  return {
+    agent: agentOf(draft, before?.agent),
     instructions: draft.instructions,
     mergeMethod: draft.mergeMethod,
     autoMerge: draft.autoMerge,

@@ -1,0 +1,3 @@
+export * from './agent-clis.js';
+export * from './faulty-model.js';
+export * from './scripted-model.js';
