@@ -84,6 +84,7 @@ export class Demo {
     await this.capstan?.down();
     await this.forge?.close();
     await this.model?.stop();
+    this.model = undefined;
     await this.presence?.end();
     this.presence = undefined;
   }
