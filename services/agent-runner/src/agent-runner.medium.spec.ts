@@ -240,8 +240,23 @@ describe('fencing', () => {
     const { run } = await aRun(database, await aRepository(database));
     const [leased] = await lease('a');
     await writeLog(database, leased!, aBatch(1, 2));
-    await expect(writeLog(database, leased!, aBatch(2, 5))).rejects.toThrow(/duplicate key/);
+    for (const [from, to] of [
+      [2, 5],
+      [4, 5],
+      [1, 1],
+    ] as const)
+      await expect(writeLog(database, leased!, aBatch(from, to))).rejects.toMatchObject({ code: 'log_out_of_order' });
     expect(await readRun(run)).toMatchObject({ journalLine: 2, logSequence: 2 });
+    expect(await linesOf(run)).toHaveLength(2);
+  });
+
+  it('stores a batch once that is sent again because nobody heard of its commit', async () => {
+    const { run } = await aRun(database, await aRepository(database));
+    const [leased] = await lease('a');
+    for (const batch of [aBatch(1, 3), aBatch(1, 3), aBatch(4, 4), aBatch(4, 4)])
+      expect(await writeLog(database, leased!, batch)).toBe('applied');
+    expect((await linesOf(run)).map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+    expect(await readRun(run)).toMatchObject({ journalLine: 4, logSequence: 4 });
   });
 });
 

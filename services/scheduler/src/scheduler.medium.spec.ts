@@ -274,7 +274,7 @@ describe('a task’s life', () => {
 
   it('asks a person when the same check fails in the same words again and again', async () => {
     const repository = await aRepository(database);
-    const { run, task } = await aRun(database, repository, {
+    const { run, task, pod } = await aRun(database, repository, {
       state: 'finished',
       outcome: { kind: 'commits', detail: 'x' },
       taskState: 'pr_opened',
@@ -291,6 +291,7 @@ describe('a task’s life', () => {
         note: red(sha),
         number: index + 2,
         task,
+        pod,
         taskState: 'pr_opened',
       });
     }

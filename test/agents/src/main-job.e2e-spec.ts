@@ -1,9 +1,15 @@
-import { aSystem, type System } from '@capstan/test-support';
+import type { Task, TaskRequest } from '@capstan/api';
+import { aSystem, eventually, type System } from '@capstan/test-support';
 import { AGENT_CLIS, CLI_PATH, ScriptedModel, TOKENS_PER_ANSWER, type AgentCli } from '@capstan/test-support/agents';
 
 /** Red at first, green once the prompt says what failed. */
 const commit = (prompt: string) =>
+  prompt.includes(SLOWLY) ? 'for i in 1 2 3 4 5 6; do sleep 1; done; echo fine > slow.txt' : note(prompt);
+const note = (prompt: string) =>
   `mkdir -p work && echo ${prompt.includes('note.txt is RED') ? 'green' : 'RED'} > work/note.txt && git add -A && git commit -qm "Work on the note"`;
+
+/** A ticket with this is work of some seconds. */
+const SLOWLY = 'Take your time';
 
 const fullName = ({ agent }: AgentCli) => `acme/${agent}`;
 
@@ -69,4 +75,33 @@ describe('The main job, by the real agent programs', () => {
       expect(rows.map(({ input_tokens }) => Number(input_tokens))).toEqual([tokens, tokens]);
     },
   );
+
+  it('claude-code: hears a message while it works, in the same run', async () => {
+    const task = await system.post<Task>('/api/tasks', {
+      repositoryId: system.repositoryId('acme/claude-code'),
+      title: SLOWLY,
+    });
+    const working = await system.until(task.id, 'a tool at work', ({ runs }) => runs[0]?.state === 'running');
+    const log = () => system.log(working.runs[0]!.id);
+    await eventually(async () => (await log()).some(({ kind }) => kind === 'tool_use'), 20_000);
+    const before = model.requests().length;
+    const said = 'Mention the moon, please';
+    const { id } = await system.post<TaskRequest>(`/api/tasks/${task.id}/message`, { text: said });
+    await eventually(async () => {
+      const { answer } = await system.get<TaskRequest>(`/api/requests/${id}`);
+      if (answer?.applied !== true) throw new Error(`the message was answered ${JSON.stringify(answer)}`);
+      return true;
+    }, 20_000);
+    // The model hears of it with the tool's result, in the same run.
+    await eventually(
+      () =>
+        model
+          .requests()
+          .slice(before)
+          .some(({ body }) => body.includes(said)),
+      30_000,
+    );
+    const done = await system.untilState(task.id, 'completed', 60_000);
+    expect(done.runs).toHaveLength(1);
+  });
 });

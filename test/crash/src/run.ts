@@ -60,16 +60,17 @@ const MAX_CONCURRENT = 12;
 /** From this size on, every fault point has to be met. */
 const ALL_POINTS_FROM_TASKS = 200;
 
+const gapOf = (spreadMs: number) => (spreadMs > LONG_MS ? LONG_GAP_MS : GAP_MS);
+
 export async function runCrash(config: CrashConfig, print: (line: string) => void): Promise<CrashReport> {
   const began = performance.now();
   const say = (text: string): void =>
     print(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${text}`);
   const random = new Random(config.seed);
   const spreadMs = Math.max(20_000, config.tasks * SPREAD_PER_TASK_MS);
-  const gapMs = spreadMs > LONG_MS ? LONG_GAP_MS : GAP_MS;
   const planned = planTasks(config.tasks, spreadMs, REPOSITORIES, random.fork(), config.lineEveryMs);
   const actions = ACTIONS.filter(({ name }) => config.actions === null || config.actions.includes(name));
-  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, gapMs, random.fork());
+  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, gapOf(spreadMs), random.fork());
   print(`CAPSTAN_CRASH_SEED=${config.seed}: ${config.tasks} tasks, ${schedule.length} actions`);
   for (const { atMs, action, seed } of schedule) print(`  planned ${(atMs / 1_000).toFixed(1)} s ${action} (${seed})`);
 

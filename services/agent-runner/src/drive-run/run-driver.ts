@@ -266,7 +266,7 @@ export class RunDriver {
       try {
         await this.ports.faults('attach.before');
         const options = { from: this.writer.next, epoch: this.run.epoch, signal: this.abort.signal };
-        const journal = this.started?.journal() ?? this.supervisor.attach(this.run.id, options);
+        const journal = this.started?.journal() ?? this.ports.gate.begin(this.supervisor.attach(this.run.id, options));
         reading = this.started;
         this.started = undefined;
         for await (const items of journal) {

@@ -50,4 +50,33 @@ describe('a start gate', () => {
     slow.resolve('at last');
     expect(await answers[0]).toBe('at last');
   });
+
+  it('lets connections begin in their turn, goes on with them freely, and ends them with their reader', async () => {
+    const gate = new StartGate(1, 60_000);
+    const said: string[] = [];
+    async function* lines(name: string, ready: Promise<void>) {
+      try {
+        said.push(`${name} begins`);
+        await ready;
+        yield `${name} 1`;
+        yield `${name} 2`;
+      } finally {
+        said.push(`${name} ends`);
+      }
+    }
+    let open!: () => void;
+    const slow = gate.begin(lines('slow', new Promise((resolve) => (open = resolve))));
+    const other = gate.begin(lines('other', Promise.resolve()));
+    const [first, second] = [slow.next(), other.next()];
+    await sleep(5);
+    expect(said).toEqual(['slow begins']);
+    open();
+    expect(await first).toMatchObject({ value: 'slow 1' });
+    expect(await second).toMatchObject({ value: 'other 1' });
+    expect(await slow.next()).toMatchObject({ value: 'slow 2' });
+    await slow.return();
+    expect(said).toEqual(['slow begins', 'other begins', 'slow ends']);
+    expect((await other.next()).value).toBe('other 2');
+    expect((await other.next()).done).toBe(true);
+  });
 });

@@ -5,7 +5,7 @@ import pLimit, { type LimitFunction } from 'p-limit';
 const HELD_AT_MOST_MS = 2_000;
 
 /**
- * Lets a few agents start at a time, first come, first served. Making a worktree and starting two processes is work
+ * Lets a few agents, and connections to them, start at a time, first come, first served. Making a worktree and starting two processes is work
  * for a core: a hundred at one moment starve everything else on the machine, and each of them is late.
  */
 export class StartGate {
@@ -33,5 +33,18 @@ export class StartGate {
         await Promise.race([settled, long]);
       });
     });
+  }
+
+  /**
+   * Items as they come, the first one in its turn: a connection is a process in the pod, too, and where all of them broke
+   * at once they would starve one another for good.
+   */
+  async *begin<T>(items: AsyncGenerator<T, void, undefined>): AsyncGenerator<T, void, undefined> {
+    try {
+      for (let next = await this.pass(() => items.next()); next.done !== true; next = await items.next())
+        yield next.value;
+    } finally {
+      await items.return();
+    }
   }
 }

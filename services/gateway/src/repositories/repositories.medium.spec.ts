@@ -71,7 +71,7 @@ describe('repositories and secrets', () => {
   it('can have their work done by every agent, each with the secrets that it still wants', async () => {
     const agents = async () => {
       const { body } = await gateway.ask('GET', '/api/agents', { as: admin });
-      return body.items as { name: string; credentials: string[]; set: string[] }[];
+      return body.items as unknown as { name: string; credentials: string[]; set: string[] }[];
     };
     const before = await agents();
     expect(before.map(({ name }) => name)).toEqual(
@@ -84,7 +84,7 @@ describe('repositories and secrets', () => {
     expect(JSON.stringify(codex)).not.toContain(CANARY);
     const stranger = await gateway.aUser();
     const { body } = await gateway.ask('GET', '/api/agents', { as: stranger });
-    expect((body.items as { set: string[] }[]).flatMap(({ set }) => set)).toEqual([]);
+    expect((body.items as unknown as { set: string[] }[]).flatMap(({ set }) => set)).toEqual([]);
   });
 
   it.each([

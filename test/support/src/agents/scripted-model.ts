@@ -58,7 +58,9 @@ function answer(request: ChatCompletionRequest, script: Script, prompts: string[
   const shell = request.tools?.map(nameOf).find((name) => name in SHELLS);
   // Agents ask for titles and summaries besides, and give no tools to those who answer.
   if (shell === undefined) return { content: 'A title' };
-  if (request.messages.at(-1)?.role === 'tool') return { content: 'Done.', reasoning: 'The work is there.', usage };
+  // What people said meanwhile comes beside the tool's result.
+  const since = request.messages.slice(request.messages.findLastIndex(({ role }) => role === 'assistant') + 1);
+  if (since.some(({ role }) => role === 'tool')) return { content: 'Done.', reasoning: 'The work is there.', usage };
   const prompt = textOf(request.messages.findLast(({ role }) => role === 'user'));
   prompts.push(prompt);
   return {
