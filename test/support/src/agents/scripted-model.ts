@@ -44,11 +44,6 @@ export class ScriptedModel {
     return this.mock.url;
   }
 
-  /** Everything that was asked, as the endpoint heard it. */
-  requests(): readonly { readonly path: string; readonly body: string }[] {
-    return this.mock.getRequests().map(({ path, body }) => ({ path, body: JSON.stringify(body) }));
-  }
-
   stop(): Promise<void> {
     return this.mock.stop();
   }
