@@ -59,6 +59,11 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
      run_time_limit run_log_limit turn_limit agent_not_found`,
   ],
   [
+    'services/agent-runner/src/agent-runner.medium.spec.ts',
+    'stores lines and position together, or neither',
+    'log_out_of_order',
+  ],
+  [
     'libs/agents/src/claude-code/claude-code.adapter.spec.ts',
     'tells an end by what the CLI said in so many fields: %s',
     'agent_provider_unavailable agent_session_lost agent_model_unknown',

@@ -115,6 +115,14 @@ export const RUN_SYMPTOMS = {
     remedy:
       'Look at the last lines of the runners’ logs and at their memory: most often a line of the agent’s is too much for them. Then replay the run, or drop it and retry the task.',
   }),
+  log_out_of_order: symptom({
+    category: 'state',
+    retryable: true,
+    title: 'Lines of a run don’t follow on what is stored',
+    cause: 'A runner was about to store lines beside others than it had read before: a mistake of Capstan’s.',
+    remedy:
+      'Nothing to do: the lines were not stored, and the run is read again from the last one that was. Report it.',
+  }),
   cost_limit: symptom({
     category: 'quota',
     retryable: false,
