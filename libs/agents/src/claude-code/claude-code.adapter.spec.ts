@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { DEFAULT_LIMITS, type RunExit } from '@capstan/domain';
-import type { AgentInvocation, ParsedLine, ParseState } from '../agent.port.js';
+import { DEFAULT_LIMITS } from '@capstan/domain';
+import type { AgentInvocation } from '../agent.port.js';
+import { exit, readLines, recordedBeside } from '../recorded.fixture.js';
 import { claudeCodeAgent as claude } from './claude-code.adapter.js';
 
 const settings = { agent: 'claude-code' };
@@ -13,28 +13,9 @@ const invocation: AgentInvocation = {
   secrets: { ANTHROPIC_API_KEY: 'key-canary' },
 };
 
-/** Output of the real CLI, recorded line by line. */
-const recorded = (name: string) =>
-  readFileSync(new URL(`./fixtures/${name}.jsonl`, import.meta.url), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '');
-
-function read(lines: readonly string[], from: ParseState = claude.initial(settings)) {
-  const seen: ParsedLine[] = [];
-  let state = from;
-  for (const line of lines) {
-    const step = claude.parse(state, 'stdout', line);
-    seen.push(...step.lines);
-    state = step.state;
-  }
-  return { state, lines: seen, kinds: seen.map(({ kind }) => kind) };
-}
-
-const exit = (code: number | null, more: Partial<RunExit> = {}): RunExit => ({
-  code,
-  signal: code === null ? 'SIGKILL' : null,
-  ...more,
-});
+const recorded = recordedBeside(import.meta.url);
+const read = (lines: readonly string[], from = claude.initial(settings)) =>
+  readLines(claude, lines, { stream: 'stdout', from });
 
 describe('the command', () => {
   it('is told by lines on stdin and heard by lines on stdout, with every limit that the CLI knows', () => {

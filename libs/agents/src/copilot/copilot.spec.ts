@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { DEFAULT_LIMITS, type RunExit } from '@capstan/domain';
-import type { AgentInvocation, AgentSettings, ParsedLine, ParseState } from '../agent.port.js';
+import { DEFAULT_LIMITS } from '@capstan/domain';
+import type { AgentInvocation, AgentSettings } from '../agent.port.js';
 import { agentEnvironment } from '../environment.js';
+import { exit, readLines, recordedBeside } from '../recorded.fixture.js';
 import { copilotAgent as copilot } from './copilot.adapter.js';
 
 const settings: AgentSettings = { agent: 'copilot' };
@@ -15,29 +15,9 @@ const invocation: AgentInvocation = {
   secrets: { COPILOT_GITHUB_TOKEN: 'canary-g', OPENAI_API_KEY: 'canary-o' },
 };
 
-/** Output of the real CLI, recorded line by line. */
-const recorded = (name: string) =>
-  readFileSync(new URL(`./fixtures/${name}.jsonl`, import.meta.url), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '');
-
-function read(lines: readonly string[], stream: 'stdout' | 'stderr' = 'stdout', from = copilot.initial(settings)) {
-  const seen: ParsedLine[] = [];
-  let state: ParseState = from;
-  for (const line of lines) {
-    const step = copilot.parse(state, stream, line);
-    // A new runner goes on from the stored state.
-    state = JSON.parse(JSON.stringify(step.state)) as ParseState;
-    seen.push(...step.lines);
-  }
-  return { state, lines: seen, kinds: seen.map(({ kind }) => kind) };
-}
-
-const exit = (code: number | null, more: Partial<RunExit> = {}): RunExit => ({
-  code,
-  signal: code === null ? 'SIGKILL' : null,
-  ...more,
-});
+const recorded = recordedBeside(import.meta.url);
+const read = (lines: readonly string[], stream: 'stdout' | 'stderr' = 'stdout', from = copilot.initial(settings)) =>
+  readLines(copilot, lines, { stream, from });
 const event = (type: string, data: object) => JSON.stringify({ type, data, id: 'e1', parentId: 'e0' });
 const failed = (data: object) => event('session.error', { errorType: 'query', message: 'no', ...data });
 const ended = (exitCode: number) => JSON.stringify({ type: 'result', sessionId: 's1', exitCode, usage: {} });

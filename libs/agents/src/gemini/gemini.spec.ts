@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { DEFAULT_LIMITS, type RunExit } from '@capstan/domain';
-import type { AgentInvocation, AgentSettings, ParsedLine, ParseState } from '../agent.port.js';
+import { DEFAULT_LIMITS } from '@capstan/domain';
+import type { AgentInvocation, AgentSettings } from '../agent.port.js';
 import { agentEnvironment } from '../environment.js';
+import { exit, readLines, recordedBeside } from '../recorded.fixture.js';
 import { geminiAgent as gemini } from './gemini.adapter.js';
 
 const settings: AgentSettings = { agent: 'gemini', model: 'gemini-2.5-pro' };
@@ -14,29 +14,9 @@ const invocation: AgentInvocation = {
   secrets: { GEMINI_API_KEY: 'key-canary' },
 };
 
-/** Output of the real CLI, recorded line by line. */
-const recorded = (name: string) =>
-  readFileSync(new URL(`./fixtures/${name}.jsonl`, import.meta.url), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '');
-
-function read(lines: readonly string[], stream: 'stdout' | 'stderr' = 'stdout', from = gemini.initial(settings)) {
-  const seen: ParsedLine[] = [];
-  let state: ParseState = from;
-  for (const line of lines) {
-    const step = gemini.parse(state, stream, line);
-    // A new runner goes on from the stored state.
-    state = JSON.parse(JSON.stringify(step.state)) as ParseState;
-    seen.push(...step.lines);
-  }
-  return { state, lines: seen, kinds: seen.map(({ kind }) => kind) };
-}
-
-const exit = (code: number | null, more: Partial<RunExit> = {}): RunExit => ({
-  code,
-  signal: code === null ? 'SIGKILL' : null,
-  ...more,
-});
+const recorded = recordedBeside(import.meta.url);
+const read = (lines: readonly string[], stream: 'stdout' | 'stderr' = 'stdout', from = gemini.initial(settings)) =>
+  readLines(gemini, lines, { stream, from });
 const result = (more: object) => JSON.stringify({ type: 'result', timestamp: '2026-01-01T00:00:00.000Z', ...more });
 const failed = (message: string, type = 'unknown') => result({ status: 'error', error: { type, message } });
 const init = JSON.stringify({ type: 'init', session_id: 's1', model: 'gemini-2.5-pro' });

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { DEFAULT_LIMITS, type RunExit } from '@capstan/domain';
-import type { AgentInvocation, AgentSettings, ParsedLine, ParseState } from '../agent.port.js';
+import { DEFAULT_LIMITS } from '@capstan/domain';
+import type { AgentInvocation, AgentSettings } from '../agent.port.js';
 import { agentEnvironment } from '../environment.js';
+import { exit, readLines, recordedBeside } from '../recorded.fixture.js';
 import { opencodeAgent as opencode } from './opencode.adapter.js';
 
 const settings: AgentSettings = { agent: 'opencode', model: 'anthropic/claude-sonnet-4-5' };
@@ -14,29 +14,9 @@ const invocation: AgentInvocation = {
   secrets: { ANTHROPIC_API_KEY: 'canary-a', OPENAI_API_KEY: 'canary-o' },
 };
 
-/** Output of the real CLI, recorded line by line. */
-const recorded = (name: string) =>
-  readFileSync(new URL(`./fixtures/${name}.jsonl`, import.meta.url), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '');
-
-function read(lines: readonly string[], stream: 'stdout' | 'stderr' = 'stdout', from = opencode.initial(settings)) {
-  const seen: ParsedLine[] = [];
-  let state: ParseState = from;
-  for (const line of lines) {
-    const step = opencode.parse(state, stream, line);
-    // A new runner goes on from the stored state.
-    state = JSON.parse(JSON.stringify(step.state)) as ParseState;
-    seen.push(...step.lines);
-  }
-  return { state, lines: seen, kinds: seen.map(({ kind }) => kind) };
-}
-
-const exit = (code: number | null, more: Partial<RunExit> = {}): RunExit => ({
-  code,
-  signal: code === null ? 'SIGKILL' : null,
-  ...more,
-});
+const recorded = recordedBeside(import.meta.url);
+const read = (lines: readonly string[], stream: 'stdout' | 'stderr' = 'stdout', from = opencode.initial(settings)) =>
+  readLines(opencode, lines, { stream, from });
 const event = (type: string, more: object) =>
   JSON.stringify({ type, timestamp: Date.UTC(2026, 0, 1), sessionID: 'ses_1', ...more });
 const failure = (name: string, data: object = {}) => event('error', { error: { name, data } });
