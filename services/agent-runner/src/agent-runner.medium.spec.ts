@@ -261,6 +261,24 @@ describe('fencing', () => {
 });
 
 describe('a log', () => {
+  it('stores a batch once whose first try is still under way when it is sent again', async () => {
+    const { run } = await aRun(database, await aRepository(database));
+    const [leased] = await lease('a');
+    const again = await database.transaction(async (tx) => {
+      await tx.query('update run set journal_line = 3, log_sequence = 3 where id = $1', [run.id]);
+      for (const { sequence, at, kind, text } of aBatch(1, 3).lines)
+        await tx.query(
+          'insert into run_log (workspace_id, run_id, sequence, at, kind, text) values ($1,$2,$3,$4,$5,$6)',
+          [run.workspaceId, run.id, sequence, at, kind, text],
+        );
+      const second = writeLog(database, leased!, aBatch(1, 3));
+      await eventually(async () => (await database.query('select 1 from pg_locks where not granted')).length > 0);
+      return { second };
+    });
+    expect(await again.second).toBe('applied');
+    expect(await linesOf(run)).toHaveLength(3);
+  });
+
   it('of very long lines is committed before more of it is read', async () => {
     const { run } = await aRun(database, await aRepository(database), {
       agent: { agent: 'command', argv: ['x'] } as never,
