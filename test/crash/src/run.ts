@@ -49,28 +49,28 @@ const SPREAD_PER_TASK_MS = 2_000;
 const AFTERMATH_MS = 15_000;
 const GAP_MS = [2_000, 5_000] as const;
 /**
- * Half as dense where it goes on for longer than a quarter of an hour: hosts that start all the time leave two cores no
- * room for tasks, and what piles up for so long is judged by its waiting and no longer by the laws.
+ * Half as dense, tasks and actions, where it goes on for long: hosts that start all the time leave two cores room for
+ * about twenty tasks a minute, and what piles up for an hour is judged by its waiting and no longer by the laws.
  */
+const LONG_FROM_TASKS = 400;
+const LONG_SPREAD_PER_TASK_MS = 4_000;
 const LONG_GAP_MS = [4_000, 10_000] as const;
-const LONG_MS = 900_000;
 /** A violation has to be seen twice, this far apart: what is on its way is none. */
 const SECOND_LOOK_MS = 6_000;
 const MAX_CONCURRENT = 12;
 /** From this size on, every fault point has to be met. */
 const ALL_POINTS_FROM_TASKS = 200;
 
-const gapOf = (spreadMs: number) => (spreadMs > LONG_MS ? LONG_GAP_MS : GAP_MS);
-
 export async function runCrash(config: CrashConfig, print: (line: string) => void): Promise<CrashReport> {
   const began = performance.now();
   const say = (text: string): void =>
     print(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${text}`);
   const random = new Random(config.seed);
-  const spreadMs = Math.max(20_000, config.tasks * SPREAD_PER_TASK_MS);
+  const long = config.tasks >= LONG_FROM_TASKS;
+  const spreadMs = Math.max(20_000, config.tasks * (long ? LONG_SPREAD_PER_TASK_MS : SPREAD_PER_TASK_MS));
   const planned = planTasks(config.tasks, spreadMs, REPOSITORIES, random.fork(), config.lineEveryMs);
   const actions = ACTIONS.filter(({ name }) => config.actions === null || config.actions.includes(name));
-  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, gapOf(spreadMs), random.fork());
+  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, long ? LONG_GAP_MS : GAP_MS, random.fork());
   print(`CAPSTAN_CRASH_SEED=${config.seed}: ${config.tasks} tasks, ${schedule.length} actions`);
   for (const { atMs, action, seed } of schedule) print(`  planned ${(atMs / 1_000).toFixed(1)} s ${action} (${seed})`);
 
