@@ -20,6 +20,7 @@ export { retainedTable } from './retention/retained-table.js';
 export { decideRetention, type RetentionRow } from './retention/retention.decide.js';
 export { retentionLoop } from './retention/retention-loop.js';
 export { Retention, type RetentionRule } from './retention/retention.js';
+export { readRunToken, runToken } from './run-token.js';
 export { openLogger, type Logger } from './telemetry/logger.js';
 export { Metrics, type Counter, type Gauge, type Histogram } from './telemetry/metrics.js';
 export { redactText } from './telemetry/redact.js';

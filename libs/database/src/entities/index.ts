@@ -17,6 +17,7 @@ import { PullRequest, Check, Review } from './pull-request.entity.js';
 import { TicketSource, Ticket } from './ticket.entity.js';
 import { Delivery, Effect, Outbox } from './traffic.entity.js';
 import { ParkedRequest } from './parking.entity.js';
+import { RunNetwork, ModelUse } from './network.entity.js';
 
 export * from './json.js';
 export * from './access.entity.js';
@@ -28,6 +29,7 @@ export * from './pull-request.entity.js';
 export * from './ticket.entity.js';
 export * from './traffic.entity.js';
 export * from './parking.entity.js';
+export * from './network.entity.js';
 
 /** Every table, for TypeORM. */
 export const ENTITIES = [
@@ -64,4 +66,6 @@ export const ENTITIES = [
   Effect,
   Outbox,
   ParkedRequest,
+  RunNetwork,
+  ModelUse,
 ];

@@ -25,6 +25,9 @@ export class Repository {
   credentialSecret!: string;
   @Column('jsonb')
   agent!: AgentSettingsJson;
+  /** Hosts that agents may reach on top of the default list: `example.com`, `*.example.com`, either with `:port`. */
+  @Column('jsonb')
+  egressHosts!: readonly string[];
   @Column('text', { nullable: true })
   promptTemplate!: string | null;
   @Column('text')

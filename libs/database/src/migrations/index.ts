@@ -8,6 +8,7 @@ import { leaseBegan } from './0006-lease-began.js';
 import { quietPullRequests } from './0007-quiet-pull-requests.js';
 import { unsetColumns } from './0008-unset-columns.js';
 import { parkedTicketSources } from './0009-parked-ticket-sources.js';
+import { egress } from './0010-egress.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -20,6 +21,7 @@ export const MIGRATIONS: readonly Migration[] = [
   quietPullRequests,
   unsetColumns,
   parkedTicketSources,
+  egress,
 ];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

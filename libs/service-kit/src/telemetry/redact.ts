@@ -4,7 +4,7 @@ const SECRET_NAME =
 
 /** Credentials that give themselves away by their form. */
 const SECRET_FORM = [
-  /\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|lin_(?:api|oauth)_\w{16,}|xox[abprs]-[\w-]{10,})/g,
+  /\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|lin_(?:api|oauth)_\w{16,}|xox[abprs]-[\w-]{10,}|cap_run_[0-9a-f]{32}_[\w-]{32})/g,
   /\b(Bearer|Basic|token) +[\w.~+/=-]{12,}/gi,
 ];
 
