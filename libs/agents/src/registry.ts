@@ -19,6 +19,9 @@ const AGENTS: readonly AgentAdapter[] = [
 
 export const AGENT_NAMES: readonly string[] = AGENTS.map(({ name }) => name);
 
+/** Secrets that are a choice, not a key: their values are words that honest work may hold. */
+export const AGENT_CHOICES: readonly string[] = AGENTS.flatMap(({ options = [] }) => options);
+
 /** The adapter of that name. Throws UserError `agent_unknown` with the field `agent`. */
 export function agent(name: string): AgentAdapter {
   const found = AGENTS.find((each) => each.name === name);

@@ -1,4 +1,5 @@
 import { accessRoutes } from './resources/access.js';
+import { credentialRoutes } from './resources/credentials.js';
 import { parkedRoutes } from './resources/parked.js';
 import { runRoutes } from './resources/runs.js';
 import { settingsRoutes } from './resources/settings.js';
@@ -12,6 +13,7 @@ export const routes = {
   ...runRoutes,
   ...parkedRoutes,
   ...settingsRoutes,
+  ...credentialRoutes,
   ...symptomRoutes,
 } as const;
 export type RouteName = keyof typeof routes;

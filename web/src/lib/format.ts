@@ -44,6 +44,14 @@ export function count(value: number): string {
   return `${(value / 1_000_000).toFixed(1)}M`;
 }
 
+/** "950 B", "12 kB", "4.1 MB". */
+export function bytes(value: number): string {
+  if (value < 1_000) return `${value} B`;
+  if (value < 1_000_000) return `${Math.round(value / 1_000)} kB`;
+  if (value < 1_000_000_000) return `${(value / 1_000_000).toFixed(1)} MB`;
+  return `${(value / 1_000_000_000).toFixed(1)} GB`;
+}
+
 /** Time of day with seconds, in the reader's zone. */
 export function clockTime(at: string): string {
   return new Date(at).toLocaleTimeString([], { hour12: false });

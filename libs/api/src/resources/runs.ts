@@ -77,6 +77,46 @@ export const PullRequest = z
   .meta({ id: 'PullRequest' });
 export type PullRequest = z.infer<typeof PullRequest>;
 
+export const RunNetwork = z
+  .object({
+    runId: IdSchema,
+    hosts: z
+      .array(
+        z.object({
+          host: z.string(),
+          port: z.number().int(),
+          verdict: z.enum(['allowed', 'blocked']),
+          reason: z.string().nullable().meta({ description: 'Why it was blocked' }),
+          client: z
+            .string()
+            .nullable()
+            .meta({ description: 'What the program that asked last calls itself; it may lie' }),
+          connections: z.number().int(),
+          bytesUp: z.number().int(),
+          bytesDown: z.number().int(),
+          firstAt: Instant,
+          lastAt: Instant,
+        }),
+      )
+      .meta({ description: 'What the agent asked egress for, blocked hosts first' }),
+    models: z
+      .array(
+        z.object({
+          provider: z.string(),
+          model: z.string(),
+          calls: z.number().int(),
+          inputTokens: z.number().int(),
+          outputTokens: z.number().int(),
+          cacheReadTokens: z.number().int(),
+          cacheWriteTokens: z.number().int(),
+          costUsd: z.string().nullable().meta({ description: 'Null where no price is known' }),
+        }),
+      )
+      .meta({ description: 'Calls to models as egress counted them in the answers' }),
+  })
+  .meta({ id: 'RunNetwork' });
+export type RunNetwork = z.infer<typeof RunNetwork>;
+
 const RunParams = z.strictObject({ runId: IdSchema });
 
 export const runRoutes = {
@@ -101,6 +141,15 @@ export const runRoutes = {
       limit: z.coerce.number().int().min(1).max(5000).default(1000),
     }),
     answer: LogPage,
+  }),
+  runNetwork: route({
+    method: 'GET',
+    path: '/api/runs/:runId/network',
+    permission: 'task.read',
+    tag: 'runs',
+    summary: 'What a run asked of the world: hosts, allowed and blocked, and models',
+    params: RunParams,
+    answer: RunNetwork,
   }),
   pullRequest: route({
     method: 'GET',

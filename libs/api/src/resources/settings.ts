@@ -9,7 +9,7 @@ const FullName = z
   .regex(/^[\w.-]+\/[\w.-]+$/, 'owner/name')
   .max(200);
 const HttpUrl = z.url({ protocol: /^https?$/ }).max(500);
-const SecretName = z
+export const SecretName = z
   .string()
   .regex(/^[A-Z][A-Z0-9_]{0,99}$/, 'upper-case letters, digits and underscores, e.g. GITHUB_TOKEN');
 
@@ -38,8 +38,22 @@ export const AgentSettingsSchema = z
   })
   .meta({ id: 'AgentSettings' });
 
+/** `host`, `*.host` or either with `:port`; egress reads it the same way. */
+const EgressHost = z
+  .string()
+  .max(260)
+  .toLowerCase()
+  .regex(
+    /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:([1-9]\d{0,4}))?$/,
+    'expected a host such as example.com, *.example.com or example.com:8443',
+  );
+
 const repositorySettings = {
   agent: AgentSettingsSchema,
+  egressHosts: z.array(EgressHost).max(100).meta({
+    description:
+      'Hosts that agents may reach besides model providers and package registries; without a port: 80 and 443',
+  }),
   promptTemplate: z.string().max(50_000).nullable(),
   instructions: z.string().max(50_000),
   maxConcurrentTasks: z.number().int().min(1).max(1000),

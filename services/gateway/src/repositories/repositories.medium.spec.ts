@@ -39,6 +39,19 @@ describe('repositories and secrets', () => {
       json: { fullName: 'acme/app', apiUrl: `${forge.apiUrl}/`, token, agent: AGENT, ...over },
     });
 
+  it('keep the hosts that their agents may reach, and refuse what is none by its place', async () => {
+    const made = await add({ egressHosts: ['API.Example.com', '*.example.org:8443'] });
+    expect(made.body).toMatchObject({ egressHosts: ['api.example.com', '*.example.org:8443'] });
+    const address = `/api/repositories/${made.body.id as string}`;
+    for (const wrong of ['http://a.example', 'localhost', '*', '10.0.0.1/8', 'a.example:99999x', 'a..b']) {
+      const json = { version: 1, egressHosts: ['fine.example', wrong] };
+      const refused = await gateway.ask('PATCH', address, { as: admin, json });
+      expect([wrong, refused.status, refused.body.issues?.[0]?.field]).toEqual([wrong, 422, 'egressHosts.1']);
+    }
+    const emptied = await gateway.ask('PATCH', address, { as: admin, json: { version: 1, egressHosts: [] } });
+    expect(emptied.body).toMatchObject({ egressHosts: [], version: 2 });
+  });
+
   it('are tried at the forge, then stored with their secrets and their ticket source', async () => {
     const made = await add({
       webhookSecret: 'sixteen-characters-or-more',

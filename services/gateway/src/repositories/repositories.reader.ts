@@ -73,6 +73,7 @@ function answerOf(row: Row, baseUrl: string): Answer {
     autoMerge: row.autoMerge,
     mergeMethod: row.mergeMethod,
     mergeWithoutChecks: row.mergeWithoutChecks,
+    egressHosts: [...row.egressHosts],
     requiredApprovals: row.requiredApprovals,
     allowWorkflowChanges: row.allowWorkflowChanges,
     allowSubmoduleChanges: row.allowSubmoduleChanges,

@@ -185,6 +185,7 @@ const COLUMNS = [
   'autoMerge',
   'mergeMethod',
   'mergeWithoutChecks',
+  'egressHosts',
   'requiredApprovals',
   'allowWorkflowChanges',
   'allowSubmoduleChanges',

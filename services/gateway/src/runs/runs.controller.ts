@@ -4,6 +4,7 @@ import { Database } from '@capstan/database';
 import type { AskOf } from '../http/ask.js';
 import { Serves } from '../http/serves.js';
 import { listPullRequests, readPullRequest } from './pull-requests.reader.js';
+import { readRunNetwork } from './run-network.reader.js';
 import { readLogPage, readRun } from './runs.reader.js';
 
 @Controller()
@@ -18,6 +19,11 @@ export class RunsController {
   @Serves(routes.runLog)
   log({ caller: { workspaceId }, params, query }: AskOf<typeof routes.runLog>) {
     return this.database.transaction((tx) => readLogPage(tx, workspaceId, params.runId, query), { workspaceId });
+  }
+
+  @Serves(routes.runNetwork)
+  network({ caller: { workspaceId }, params }: AskOf<typeof routes.runNetwork>) {
+    return this.database.transaction((tx) => readRunNetwork(tx, workspaceId, params.runId), { workspaceId });
   }
 
   @Serves(routes.pullRequest)

@@ -9,11 +9,12 @@ import { WATCHER, refusePublish } from '../publish/publish.apply.js';
 import { refusalOf } from '../publish/publish.loop.js';
 import { pushKey } from '../publish/publish.snapshot.js';
 import { whyNotOpen } from './open.decide.js';
-import { pullRequestBody } from './pull-request-body.js';
+import { pullRequestBody, type PullRequestText } from './pull-request-body.js';
 
 interface Subject {
   readonly row: PullRequest;
   readonly commits: readonly string[];
+  readonly blocked: PullRequestText['blocked'];
   readonly ticket: { readonly key: string; readonly url: string; readonly project: string } | null;
 }
 
@@ -34,7 +35,7 @@ export class OpenPullRequest implements EffectHandler {
   }
 
   async act(effect: Effect, context: WriteContext): Promise<EffectOutcome> {
-    const { row, commits, ticket } = await this.subjectOf(effect);
+    const { row, commits, ticket, blocked } = await this.subjectOf(effect);
     const unwanted = await this.whyNot(row);
     if (unwanted !== null) throw new UserError(`Not opened: ${unwanted}`, { code: 'superseded' });
     const { forge, connection, repository } = await this.access.of(row.repositoryId);
@@ -42,6 +43,7 @@ export class OpenPullRequest implements EffectHandler {
     const body = pullRequestBody({
       taskId: row.taskId,
       commits,
+      blocked,
       ticket: ticket === null ? null : { ...ticket, sameRepository },
     });
     await context.beforeWrite();
@@ -106,7 +108,17 @@ export class OpenPullRequest implements EffectHandler {
       `select result->'commits' as commits from effect where key = $1`,
       [pushKey(row.runId)],
     );
-    return { row, commits: push?.commits ?? [], ticket: await this.ticketOf(row.taskId) };
+    const [ticket, blocked] = await Promise.all([this.ticketOf(row.taskId), this.blockedOf(row.taskId)]);
+    return { row, commits: push?.commits ?? [], ticket, blocked };
+  }
+
+  private async blockedOf(taskId: Id): Promise<Subject['blocked']> {
+    return await this.database.query<Subject['blocked'][number]>(
+      `select host || case when port in (0, 443) then '' else ':' || port end as place, sum(connections)::int as times
+         from run_network where run_id in (select id from run where task_id = $1) and verdict = 'blocked'
+        group by 1 order by 2 desc, 1`,
+      [taskId],
+    );
   }
 
   private async ticketOf(taskId: Id): Promise<Subject['ticket']> {

@@ -13,6 +13,8 @@ beforeAll(async () => {
   stage = await Stage.open();
   const owner = { workspaceId: stage.repository.workspaceId, repositoryId: null, name: 'CANARY' };
   await stage.database.transaction((tx) => stage.vault.put(tx, owner, secret));
+  const choice = { ...owner, name: 'CLAUDE_AUTH_MODE' };
+  await stage.database.transaction((tx) => stage.vault.put(tx, choice, 'oauth-token'));
   stage.startReplica();
 });
 afterAll(() => stage.close());
@@ -109,3 +111,10 @@ async function expectHistoryRefused(tree: Worktree, bundle: () => Promise<Buffer
   expect(row.refusal).toMatchObject({ code: 'publish_refused_history' });
   expect(stage.pushes()).toEqual([]);
 }
+
+it('publishes work that holds the word of a choice: only keys are secret', async () => {
+  const tree = await (await stage.worktree('capstan/choice')).commit({ 'auth.md': 'Set it to oauth-token.\n' });
+  const { task } = await stage.finishedRun(tree);
+  await stage.pullRequest(task.id, ({ state }) => state === 'open', 30_000);
+  expect(stage.pushes().map(({ ref }) => ref)).toContain('refs/heads/capstan/choice');
+});

@@ -1,3 +1,4 @@
+import { AGENT_CHOICES } from '@capstan/agents';
 import type { Id } from '@capstan/domain';
 import type { Database } from '@capstan/database';
 import type { Vault } from '@capstan/service-kit';
@@ -11,7 +12,7 @@ export interface SecretNeedles {
   readonly needles: readonly Buffer[];
 }
 
-/** Every secret that is known in the workspace, its repositories' own included. */
+/** Every secret that is known in the workspace, its repositories' own included; not the choices among them. */
 export async function knownSecrets(
   database: Database,
   vault: Vault,
@@ -23,6 +24,7 @@ export async function knownSecrets(
   );
   const found: SecretNeedles[] = [];
   for (const { name, repositoryId } of rows) {
+    if (AGENT_CHOICES.includes(name)) continue;
     const value = await vault.get({ workspaceId, repositoryId, name });
     if (value !== null && value.trim().length >= MIN_SECRET_CHARS)
       found.push({ name, needles: needlesOf(value.trim()) });

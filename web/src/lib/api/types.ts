@@ -16,6 +16,7 @@ export type BoardColumn = Board['columns'][number]['column'];
 export type Task = Board['columns'][number]['items'][number];
 export type TaskState = Task['state'];
 export type TaskDetail = AnswerOf<'task'>;
+export type RunNetwork = AnswerOf<'runNetwork'>;
 export type TaskAction = TaskDetail['actions'][number]['kind'];
 export type TaskEvent = AnswerOf<'taskEvents'>['items'][number];
 export type TaskRequest = AnswerOf<'request'>;

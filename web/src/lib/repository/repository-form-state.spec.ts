@@ -43,3 +43,11 @@ it('leaves an agent’s command behind when another one is chosen', () => {
     input: 'ndjson',
   });
 });
+
+it('takes the hosts that agents may reach however they are parted, each once', () => {
+  const draft = { ...draftOf(null), egressHosts: ' a.example, b.example:8443\n\n*.c.example a.example ' };
+  expect(creation(draft).egressHosts).toEqual(['a.example', 'b.example:8443', '*.c.example']);
+  const before = { ...stored({ agent: 'gemini' }), egressHosts: ['a.example', 'b.example'] };
+  expect(draftOf(before).egressHosts).toBe('a.example\nb.example');
+  expect(change({ ...draftOf(before), egressHosts: '' }, before).egressHosts).toEqual([]);
+});

@@ -16,6 +16,8 @@ export interface RepositoryDraft {
   promptVia: 'stdin' | 'file';
   input: 'none' | 'ndjson';
   instructions: string;
+  /** One host a line. */
+  egressHosts: string;
   maxConcurrentTasks: number | null;
   maxAgentsPerPod: number | null;
   maxPodInstances: number | null;
@@ -42,6 +44,7 @@ export function draftOf(repository: Repository | null): RepositoryDraft {
     promptVia: repository?.agent.promptVia ?? 'stdin',
     input: repository?.agent.input ?? 'none',
     instructions: repository?.instructions ?? '',
+    egressHosts: (repository?.egressHosts ?? []).join('\n'),
     maxConcurrentTasks: repository?.maxConcurrentTasks ?? null,
     maxAgentsPerPod: repository?.maxAgentsPerPod ?? null,
     maxPodInstances: repository?.maxPodInstances ?? null,
@@ -72,10 +75,16 @@ function agentOf(draft: RepositoryDraft, before: Repository['agent'] | undefined
   };
 }
 
+/** Whatever parts them: lines, commas or spaces. */
+function hostsOf(text: string): string[] {
+  return [...new Set(text.split(/[\s,]+/).filter((host) => host !== ''))];
+}
+
 function settingsOf(draft: RepositoryDraft, before: Repository | null) {
   return {
     agent: agentOf(draft, before?.agent),
     instructions: draft.instructions,
+    egressHosts: hostsOf(draft.egressHosts),
     mergeMethod: draft.mergeMethod,
     autoMerge: draft.autoMerge,
     mergeWithoutChecks: draft.mergeWithoutChecks,
