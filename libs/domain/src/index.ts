@@ -1,4 +1,5 @@
 export * from './backoff.js';
+export * from './credential/credential.js';
 export * from './effect/claim.js';
 export * from './effect/effect.js';
 export * from './errors.js';

@@ -165,6 +165,20 @@ export const secretChanged = defineEvent({
   key: 'secretId',
 });
 
+/** Command: look at this credential now; somebody asked for it. */
+export const credentialCheck = defineEvent({
+  name: 'credential.check',
+  schema: z.object({ workspaceId: id, secretId: id }),
+  key: 'secretId',
+});
+
+/** A credential's provider was asked; what it said is in its row. */
+export const credentialChecked = defineEvent({
+  name: 'credential.checked',
+  schema: z.object({ workspaceId: id, secretId: id }),
+  key: 'secretId',
+});
+
 /** A worker became ready, began to drain, or its heartbeat lapsed. */
 export const workerChanged = defineEvent({
   name: 'worker.changed',
@@ -241,6 +255,8 @@ export const CATALOG = [
   repositoryChanged,
   workspaceChanged,
   secretChanged,
+  credentialCheck,
+  credentialChecked,
   workerChanged,
   parkedRowChanged,
   parkedRowRequested,

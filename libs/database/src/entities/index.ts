@@ -10,6 +10,7 @@ import {
   Idempotency,
 } from './access.entity.js';
 import { Repository, Secret, CredentialPause } from './repository.entity.js';
+import { CredentialCheck } from './credential.entity.js';
 import { Task, TaskDependency, TaskEvent, TaskRequest } from './task.entity.js';
 import { Pod, PodHealthEvent, Worktree } from './pod.entity.js';
 import { Run, RunCommand, RunLog, Usage, Worker } from './run.entity.js';
@@ -22,6 +23,7 @@ import { RunNetwork, ModelUse } from './network.entity.js';
 export * from './json.js';
 export * from './access.entity.js';
 export * from './repository.entity.js';
+export * from './credential.entity.js';
 export * from './task.entity.js';
 export * from './pod.entity.js';
 export * from './run.entity.js';
@@ -45,6 +47,7 @@ export const ENTITIES = [
   Repository,
   Secret,
   CredentialPause,
+  CredentialCheck,
   Task,
   TaskDependency,
   TaskEvent,

@@ -87,6 +87,9 @@ export class Secret {
   ciphertext!: Buffer;
   @Column('timestamptz')
   setAt!: Date;
+  /** When somebody last asked for a look at it now. */
+  @Column('timestamptz', { nullable: true })
+  verifyAskedAt!: Date | null;
   @Column('int')
   version!: number;
 }

@@ -9,6 +9,7 @@ import { quietPullRequests } from './0007-quiet-pull-requests.js';
 import { unsetColumns } from './0008-unset-columns.js';
 import { parkedTicketSources } from './0009-parked-ticket-sources.js';
 import { egress } from './0010-egress.js';
+import { credentialCheck } from './0011-credential-check.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -22,6 +23,7 @@ export const MIGRATIONS: readonly Migration[] = [
   unsetColumns,
   parkedTicketSources,
   egress,
+  credentialCheck,
 ];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

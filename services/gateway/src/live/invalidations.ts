@@ -45,6 +45,7 @@ export function staleAfter(event: EventDefinition, payload: unknown): Stale | nu
     case 'workspace.changed':
       return of('workspace', 'workspaceId');
     case 'secret.changed':
+    case 'credential.checked':
       return of('secret', 'secretId');
     case 'parked_row.changed':
     case 'parked_row.requested':
