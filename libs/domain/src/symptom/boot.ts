@@ -16,6 +16,13 @@ export const BOOT_SYMPTOMS = {
     cause: 'Another program listens on the port.',
     remedy: 'Stop it, or start with another port (CAPSTAN_PORT, CAPSTAN_INTERNAL_PORT).',
   }),
+  egress_socket: symptom({
+    category: 'state',
+    retryable: false,
+    title: 'Isolated pods have no way out',
+    cause: 'The Unix socket that isolated pods reach egress on can not be made.',
+    remedy: 'Stop the other Capstan that listens there, or name another short path in CAPSTAN_EGRESS_SOCKET.',
+  }),
   already_running: symptom({
     category: 'state',
     retryable: false,

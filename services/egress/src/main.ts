@@ -1,0 +1,13 @@
+import 'reflect-metadata';
+import { startService, type Host, type RunningService } from '@capstan/service-kit';
+import { egressConfig, readEgressConfig } from './egress.config.js';
+import { EgressModule } from './egress.module.js';
+
+export const name = 'egress';
+export { egressConfig as config };
+
+/** The only way out of a pod. */
+export function start(host: Host): Promise<RunningService> {
+  const config = readEgressConfig(host.env);
+  return startService({ name, module: EgressModule.with(config), consumes: [], config, host });
+}
