@@ -100,6 +100,11 @@ export interface AgentAdapter {
   readonly credentials: readonly string[];
   /** Names of further secrets that it reads where they are set. */
   readonly options?: readonly string[];
+  /**
+   * Those of `credentials` that are of use with these settings and choices; all of them unless told. Never throws: what
+   * can't work is for {@link AgentAdapter.validate} to say.
+   */
+  readonly takes?: (settings: AgentSettings, choices: Readonly<Record<string, string>>) => readonly string[];
   /** Refuses settings that can't work, as UserError with the field. */
   validate(settings: AgentSettings): void;
   command(invocation: AgentInvocation): AgentCommand;

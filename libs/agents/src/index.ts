@@ -1,4 +1,5 @@
 export * from './agent.port.js';
+export * from './credential.js';
 export { AGENT_GIT_EMAIL, AGENT_GIT_NAME } from './environment.js';
 export * from './prompt/hidden-text.js';
 export * from './prompt/prompt.js';

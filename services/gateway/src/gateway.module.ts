@@ -19,6 +19,7 @@ import { ParkedRequests } from './parked/parked-requests.js';
 import { PodsController } from './pods/pods.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RunsController } from './runs/runs.controller.js';
+import { CredentialsController } from './secrets/credentials.controller.js';
 import { SecretsController } from './secrets/secrets.controller.js';
 import { TaskRequests } from './tasks/task-requests.js';
 import { TaskRequestsController } from './tasks/task-requests.controller.js';
@@ -31,6 +32,7 @@ export const CONTROLLERS: readonly Type[] = [
   WorkspaceController,
   RepositoriesController,
   SecretsController,
+  CredentialsController,
   TasksController,
   TaskRequestsController,
   RunsController,

@@ -19,6 +19,10 @@ export const claudeCodeAgent: AgentAdapter = {
   title: 'Claude Code',
   credentials: [API_KEY, OAUTH_TOKEN],
   options: [AUTH_MODE],
+  takes(_, choices) {
+    const wanted = MODES[choices[AUTH_MODE] ?? ''];
+    return wanted === undefined ? [API_KEY, OAUTH_TOKEN] : [wanted];
+  },
   validate(settings) {
     settingsOf(settings);
   },

@@ -17,6 +17,7 @@ export const copilotAgent: AgentAdapter = {
   name: 'copilot',
   title: 'GitHub Copilot CLI',
   credentials: SECRETS,
+  takes: ({ baseUrl }) => [baseUrl === undefined ? GITHUB_TOKEN : ENDPOINT_KEY],
   validate(settings) {
     settingsOf(settings);
   },

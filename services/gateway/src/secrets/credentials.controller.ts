@@ -1,0 +1,109 @@
+import { Controller, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { routes, type Credential } from '@capstan/api';
+import { Database, type Tx } from '@capstan/database';
+import { UserError, type Id } from '@capstan/domain';
+import { credentialCheck, credentialChecked, type PayloadOf } from '@capstan/events';
+import { Vault } from '@capstan/service-kit';
+import { AnswerWaiter } from '../http/answer-waiter.js';
+import { Reply, type AskOf } from '../http/ask.js';
+import { TooOften } from '../http/problem.js';
+import { Serves } from '../http/serves.js';
+import { EventTail } from '../live/event-tail.js';
+import { VERIFY_EVERY_MS } from './credential-status.js';
+import { readCredentials } from './credentials.reader.js';
+
+interface Which {
+  readonly workspaceId: Id;
+  readonly repositoryId: Id | null;
+  readonly name: string;
+}
+
+/** What providers say of the credentials: egress asks them, here it is read and asked for. */
+@Controller()
+export class CredentialsController implements OnModuleInit, OnModuleDestroy {
+  private readonly waiter = new AnswerWaiter();
+  private forget: (() => void) | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly vault: Vault,
+    private readonly events: EventTail,
+  ) {}
+
+  onModuleInit(): void {
+    this.forget = this.events.on((event, payload) => {
+      if (event.name === credentialChecked.name)
+        this.waiter.wake((payload as PayloadOf<typeof credentialChecked>).secretId);
+    });
+  }
+
+  onModuleDestroy(): void {
+    this.forget?.();
+    this.waiter.wakeAll();
+  }
+
+  @Serves(routes.authStatus)
+  async status({ caller: { workspaceId } }: AskOf<typeof routes.authStatus>) {
+    return { items: [...(await readCredentials(this.database, this.vault, workspaceId))] };
+  }
+
+  @Serves(routes.verifySecret)
+  async verify({ caller, params, query }: AskOf<typeof routes.verifySecret>): Promise<Reply<Credential>> {
+    const { workspaceId } = caller;
+    const which = { workspaceId, repositoryId: query.repositoryId ?? null, name: params.name };
+    await this.read(which);
+    const id = await this.database.transaction((tx) => askForCheck(tx, which), { workspaceId });
+    const credential = await this.waiter.wait(
+      id,
+      () => this.read(which),
+      ({ checking }) => !checking,
+    );
+    return new Reply(credential, { status: credential.checking ? 202 : 200 });
+  }
+
+  /** One credential that is set and has a provider. @throws UserError 404 or 422. */
+  private async read({ workspaceId, repositoryId, name }: Which): Promise<Credential> {
+    const all = await readCredentials(this.database, this.vault, workspaceId);
+    const found = all.find(
+      (each) => each.state !== 'missing' && each.name === name && each.repositoryId === repositoryId,
+    );
+    if (found === undefined)
+      throw new UserError(`No secret ${name} is set there`, { code: 'secret_not_found', status: 404, field: 'name' });
+    if (found.provider === null)
+      throw new UserError(`Nobody can be asked about ${name}: no agent and no repository uses it`, {
+        code: 'credential_without_provider',
+        status: 422,
+        field: 'name',
+        remedy: 'Name it as the credential of a repository, or set the secret that the agent reads.',
+      });
+    return found;
+  }
+}
+
+/**
+ * Wakes whoever asks the providers; the row says that somebody asked. @returns the secret's id.
+ * @throws TooOften within a minute of the last time.
+ */
+async function askForCheck(tx: Tx, { workspaceId, repositoryId, name }: Which): Promise<Id> {
+  const which = [workspaceId, name, repositoryId];
+  const [asked] = await tx.query<{ id: Id }>(
+    `update secret set verify_asked_at = clock_timestamp()
+      where workspace_id = $1 and name = $2 and repository_id is not distinct from $3::uuid
+        and (verify_asked_at is null or verify_asked_at <= clock_timestamp() - $4 * interval '1 millisecond')
+      returning id`,
+    [...which, VERIFY_EVERY_MS],
+  );
+  if (asked !== undefined) {
+    await tx.emit(credentialCheck, { workspaceId, secretId: asked.id });
+    return asked.id;
+  }
+  const [last] = await tx.query<{ agoMs: number }>(
+    `select extract(epoch from clock_timestamp() - verify_asked_at)::float8 * 1000 as ago_ms from secret
+      where workspace_id = $1 and name = $2 and repository_id is not distinct from $3::uuid`,
+    which,
+  );
+  const waitMs = Math.max(1, VERIFY_EVERY_MS - (last?.agoMs ?? 0));
+  throw new TooOften(`The provider was asked about ${name} within the last minute`, waitMs, {
+    remedy: `Ask again in ${Math.ceil(waitMs / 1_000)} seconds; it is asked every five minutes by itself.`,
+  });
+}
