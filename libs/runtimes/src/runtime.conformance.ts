@@ -14,21 +14,25 @@ export interface ConformanceSubject {
   readonly readyMs: number;
 }
 
-/** A supervised agent in shell, as the suite launches it. */
-export function shellRun(
+/** A supervised agent in shell, as the suite launches it: in the boundary that the pod's agents have, where they do. */
+export async function shellRun(
   runtime: Runtime,
   pod: string,
   script: string,
   more: Partial<LaunchRequest> = {},
-): LaunchRequest {
+): Promise<LaunchRequest> {
+  const root = runtime.root(pod);
+  const places = { writable: [`${root}/work`], readable: [`${root}/clone`, `${root}/clone2`] };
+  const boundary = await runtime.boundary(pod, places);
   return {
     epoch: 1,
     argv: ['/bin/sh', '-c', script],
     env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
-    cwd: runtime.root(pod),
+    cwd: root,
     deadlineAt: Date.now() + 600_000,
     maxJournalBytes: MAX_JOURNAL_BYTES,
     graceMs: 300,
+    ...(boundary && { boundary }),
     ...more,
   };
 }
@@ -82,7 +86,7 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
       return (await runtime.list(label)).find((each) => each.name === wanted);
     }
     const node = (script: string): string[] => ['node', '-e', script];
-    const run = (script: string, more: Partial<LaunchRequest> = {}): LaunchRequest =>
+    const run = (script: string, more: Partial<LaunchRequest> = {}): Promise<LaunchRequest> =>
       shellRun(runtime, pod, script, more);
 
     describe('pods', () => {
@@ -164,7 +168,10 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
     describe('runs', () => {
       it('launches, streams each line once, and records the exit', async () => {
         const runId = randomUUID();
-        const launched = await client.launch(runId, run('cat; echo "to stderr" >&2; exit 3', { stdin: 'one\ntwo\n' }));
+        const launched = await client.launch(
+          runId,
+          await run('cat; echo "to stderr" >&2; exit 3', { stdin: 'one\ntwo\n' }),
+        );
         expect(launched).toMatchObject({ alreadyThere: false, process: { runId } });
         const lines = await readRun(client, runId);
         expect(lines.map((each) => each.n)).toEqual([1, 2, 3, 4]);
@@ -175,7 +182,7 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
 
       it('starts a run once, however often and at once it is launched', async () => {
         const runId = randomUUID();
-        const request = run('echo begun; sleep 0.2');
+        const request = await run('echo begun; sleep 0.2');
         const answers = await Promise.all([1, 2, 3].map(() => client.launch(runId, request)));
         expect(answers.filter((each) => !each.alreadyThere)).toHaveLength(1);
         expect(new Set(answers.map((each) => each.process.pid)).size).toBe(1);
@@ -184,7 +191,7 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
 
       it('keeps the agent through a dropped connection and loses no line', async () => {
         const runId = randomUUID();
-        await client.launch(runId, run('for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done'));
+        await client.launch(runId, await run('for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done'));
         const dropped = new AbortController();
         const first: JournalLine[] = [];
         const reading = (async () => {
@@ -201,10 +208,10 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
 
       it('fences: a lower epoch can neither attach, nor launch, nor command', async () => {
         const runId = randomUUID();
-        await client.launch(runId, run('sleep 60', { epoch: 5 }));
+        await client.launch(runId, await run('sleep 60', { epoch: 5 }));
         const refused = { code: 'fenced' };
         await expect(readRun(client, runId, 1, 4)).rejects.toMatchObject(refused);
-        await expect(client.launch(runId, run('sleep 60', { epoch: 4 }))).rejects.toMatchObject(refused);
+        await expect(client.launch(runId, await run('sleep 60', { epoch: 4 }))).rejects.toMatchObject(refused);
         expect(await client.command(runId, { id: 'late', epoch: 4, command: 'stop' })).toMatchObject({
           accepted: false,
           refusal: 'fenced',
@@ -218,10 +225,10 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
 
       it('stops a daemon that left its session and every ancestor', async () => {
         const runId = randomUUID();
-        const daemon = 'trap "" TERM INT HUP; echo $$ > daemon.pid; while :; do sleep 0.1; done';
+        const daemon = 'trap "" TERM INT HUP; while :; do sleep 0.1; done';
         await client.launch(
           runId,
-          run(`trap "" TERM INT; (setsid sh -c '${daemon}' >/dev/null 2>&1 &) ; echo up; sleep 600`),
+          await run(`trap "" TERM INT; (setsid sh -c '${daemon}' >/dev/null 2>&1 &) ; echo up; sleep 600`),
         );
         const marked = `for (const p of require('fs').readdirSync('/proc').filter(Number)) { try { const e = require('fs').readFileSync('/proc/' + p + '/environ', 'latin1'); if (e.includes('${RUN_ID_VARIABLE}=${runId}')) console.log(p) } catch {} }`;
         const alive = async (): Promise<number> =>
@@ -240,7 +247,7 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
         const places = { worktree: 'work/2', home: 'work/2.home', branch: 'capstan/two' };
         const request = {
           prepare: { ...places, clone: 'clone2', remoteUrl: `${root}/source`, baseBranch: 'main', fresh: false },
-          launch: run('echo begun; echo new > b; sleep 0.3; echo done', { cwd: `${root}/work/2` }),
+          launch: await run('echo begun; echo new > b; sleep 0.3; echo done', { cwd: `${root}/work/2` }),
           follow: { from: 1, finish: { ...places, message: 'Add b', author: 'Capstan <c@capstan>' } },
         };
         const { signal } = new AbortController();
@@ -262,7 +269,7 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
         const places = { worktree: 'work/3', home: 'work/3.home', branch: 'capstan/three' };
         const request = {
           prepare: { ...places, clone: 'clone2', remoteUrl: `${root}/source`, baseBranch: 'main', fresh: false },
-          launch: run('for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done', { cwd: `${root}/work/3` }),
+          launch: await run('for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done', { cwd: `${root}/work/3` }),
           follow: { from: 1, finish: { ...places, message: 'm', author: 'Capstan <c@capstan>' } },
         };
         const dropped = new AbortController();
@@ -293,7 +300,7 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
           ...{ remoteUrl: `${root}/origin`, baseBranch: 'main', branch, fresh: false },
         });
         expect(prepared).toMatchObject({ reused: false, base: prepared.head });
-        await client.launch(runId, run('echo new > b', { cwd: `${root}/work/1` }));
+        await client.launch(runId, await run('echo new > b', { cwd: `${root}/work/1` }));
         await readRun(client, runId);
         const finish = { ...places, branch, base: prepared.base, message: 'Add b', author: 'Capstan <c@capstan>' };
         const finished = await client.finish(runId, finish);

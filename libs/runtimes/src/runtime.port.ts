@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Isolation, PodHealthKind, RuntimeKind } from '@capstan/domain';
+import type { Boundary, Isolation, PodHealthKind, RuntimeKind } from '@capstan/domain';
 
 /** What a pod is made from. Pure data: the same spec twice is the same pod. */
 export interface PodSpec {
@@ -25,6 +25,8 @@ export interface ObservedPod {
   readonly message?: string;
   readonly restarts: number;
   readonly isolation: Isolation;
+  /** Why it isn't isolated, in words. */
+  readonly isolationReason?: string;
   /** Health facts since the last observation, e.g. an OOM kill. */
   readonly health: readonly PodHealthKind[];
 }
@@ -55,6 +57,14 @@ export interface ExecStream {
   close(): void;
 }
 
+/** What an agent is to see of its pod. Directories are absolute; those in the pod are made where they are missing. */
+export interface BoundaryRequest {
+  readonly writable: readonly string[];
+  readonly readable: readonly string[];
+  /** The agent's program, by name or path, and where it is looked for: its installation is made readable. */
+  readonly program?: { readonly name: string; readonly path: string };
+}
+
 /**
  * Where agents run. Everything beyond a pod's life goes through exec, on a laptop too.
  * All methods throw `TransientError` when the platform can't be asked and `UserError` when it refused for good.
@@ -75,6 +85,11 @@ export interface Runtime {
   list(labels: Readonly<Record<string, string>>): Promise<readonly ObservedPod[]>;
   /** Calls back on every change until the signal aborts; reconnects by itself. Misses are repaired by `list`. */
   watch(labels: Readonly<Record<string, string>>, changed: (pod: ObservedPod) => void, signal: AbortSignal): void;
+  /**
+   * The walls for one task's agent, where the pod doesn't have them itself; undefined where it does, and where it isn't
+   * isolated. Throws UserError `isolation_unproven` where an isolated pod's can't be made any more.
+   */
+  boundary(pod: string, request: BoundaryRequest): Promise<Boundary | undefined>;
   /** Runs to its end and collects its output (at most 64 MiB of stdout). */
   exec(pod: string, request: ExecRequest): Promise<ExecResult>;
   /** Starts and streams. */

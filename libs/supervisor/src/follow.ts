@@ -1,8 +1,8 @@
 import type { FinishedItem, StartAnswer, StartRequest } from '@capstan/domain';
 import { attach } from './attach.js';
 import { SupervisorFault } from './fault.js';
-import { finish } from './finish.js';
 import type { RunDirectory } from './run-directory.js';
+import { finishRun } from './run-inside.js';
 
 /**
  * What a started run's owner wants to know next, in the process that started it: a process that comes up costs more than
@@ -17,7 +17,7 @@ export async function follow(
   if (prepared === undefined || run.exit === undefined || run.exit.ended === 'stopped') return undefined;
   if (run.epoch() > launch.epoch) return undefined;
   try {
-    return { finished: finish(run.root, { ...wanted.finish, base: prepared.base }) };
+    return { finished: finishRun(run, { ...wanted.finish, base: prepared.base }) };
   } catch (error) {
     // The owner, who has heard nothing of it, asks for `finish` and is told.
     if (error instanceof SupervisorFault) return undefined;

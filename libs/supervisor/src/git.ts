@@ -127,6 +127,6 @@ export function setSearchPath(value: string | undefined): void {
   if (value !== undefined && value !== '') path = value;
 }
 
-function searchPath(): string {
+export function searchPath(): string {
   return path;
 }

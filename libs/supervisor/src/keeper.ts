@@ -1,18 +1,20 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { RUN_ID_VARIABLE, STOP_GRACE_MS } from '@capstan/domain';
+import { STOP_GRACE_MS } from '@capstan/domain';
 import type { CommandAnswer, CommandRequest, LaunchRequest, RunExit, RunProcess } from '@capstan/domain';
+import { startBare, StartFailure } from './agent-process.js';
+import type { AgentProcess } from './agent-process.js';
+import type { OpenBoundary } from './boundary.js';
 import { ifThere } from './fault.js';
 import { Guard } from './guard.js';
 import { JournalWriter } from './journal.js';
 import type { JournalEntry } from './journal.js';
 import { LineSplitter } from './line-splitter.js';
-import { bootId, endProcesses, identify, signalTo } from './processes.js';
+import { bootId, endProcesses, identify } from './processes.js';
 import type { ProcessIdentity } from './processes.js';
 import type { RunDirectory } from './run-directory.js';
 import { Watch } from './watch.js';
+import { within } from './within.js';
 
 /** How long output is waited for after the last process of the run is gone, ms. */
 const DRAIN_MS = 2_000;
@@ -30,7 +32,7 @@ export class Keeper {
   private readonly commands: Watch;
   private readonly handled = new Set<string>();
   private readonly graceMs: number;
-  private agent: ChildProcess | undefined;
+  private agent: AgentProcess | undefined;
   private ending: Ending | undefined;
   private over = false;
   private journalBroken = false;
@@ -39,6 +41,8 @@ export class Keeper {
   constructor(
     private readonly run: RunDirectory,
     private readonly request: LaunchRequest,
+    /** Comes up since before the request was known. */
+    private readonly boundary: OpenBoundary | undefined,
   ) {
     this.journal = new JournalWriter(run.journal);
     this.commands = new Watch(run.commands);
@@ -47,81 +51,68 @@ export class Keeper {
 
   /** Starts the agent and says so through `ready`; answers when the run is over and its exit recorded. */
   async keep(ready: (process: RunProcess) => void): Promise<void> {
-    const exited = this.start(ready);
-    const guard = this.agent?.pid === undefined ? undefined : new Guard(this.run);
+    const agent = await this.start();
+    const own = identify(process.pid) as ProcessIdentity;
+    const identity = agent instanceof StartFailure ? own : identify(agent.pid);
+    const known = { runId: this.run.runId, ...(identity ?? { pid: own.pid, startTime: '', bootId: bootId() }) };
+    const { deadlineAt } = this.request;
+    this.run.process = { keeper: own, process: known, deadlineAt, graceMs: this.graceMs };
+    ready(known);
+    if (agent instanceof StartFailure) {
+      this.commands.close();
+      return this.record({ code: null, signal: null, ended: 'start_failed', message: agent.message }, 0);
+    }
+    this.agent = agent;
+    await this.attend(agent);
+  }
+
+  private async attend(agent: AgentProcess): Promise<void> {
+    this.serveStdio(agent);
+    const guard = new Guard(this.run);
     const commands = this.serveCommands();
     const deadline = this.watchDeadline();
     process.on('SIGTERM', () => this.end({ kind: 'stopped', message: 'the keeper was asked to end' }));
     process.on('SIGINT', () => undefined);
     process.on('SIGHUP', () => undefined);
-    const exit = await exited;
+    const exit = await agent.exited;
     clearInterval(deadline);
     await this.closing;
-    const left = await endProcesses(this.run.runId, {
-      graceMs: this.ending === undefined ? this.graceMs : 0,
-      session: this.agent?.pid,
-    });
-    await this.drained();
+    const asked = this.ending !== undefined || agent.askToEnd !== undefined;
+    const left = await endProcesses(this.run.runId, { graceMs: asked ? 0 : this.graceMs, session: agent.pid });
+    await this.drained(agent);
     this.over = true;
     this.commands.close();
     await commands;
     this.record(exit, left);
-    guard?.dismiss();
+    guard.dismiss();
   }
 
-  private start(ready: (process: RunProcess) => void): Promise<RunExit> {
-    const { argv, cwd, env, stdin, keepStdinOpen } = this.request;
-    const [program = '', ...rest] = argv;
-    const wantsStdin = stdin !== undefined || keepStdinOpen === true;
-    const own = identify(process.pid) as ProcessIdentity;
-    const started = (identity: ProcessIdentity): void => {
-      const known = { runId: this.run.runId, ...identity };
-      const { deadlineAt } = this.request;
-      this.run.process = { keeper: own, process: known, deadlineAt, graceMs: this.graceMs };
-      ready(known);
-    };
-    return new Promise((resolve) => {
-      const failed = (error: unknown): void => {
-        const reason = existsSync(cwd) ? String(error) : `the directory ${cwd} doesn't exist`;
-        started(own);
-        this.over = true;
-        resolve({ code: null, signal: null, ended: 'start_failed', message: `${program}: ${reason}` });
-      };
-      let agent: ChildProcess;
-      try {
-        agent = spawn(program, rest, {
-          cwd,
-          env: { ...env, [RUN_ID_VARIABLE]: this.run.runId },
-          detached: true,
-          stdio: [wantsStdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-        });
-      } catch (error) {
-        failed(error);
-        return;
-      }
-      this.agent = agent;
-      agent.once('error', (error) => {
-        if (agent.pid === undefined) failed(error);
-      });
-      if (agent.pid === undefined) return;
-      started(identify(agent.pid) ?? { pid: agent.pid, startTime: '', bootId: bootId() });
-      this.listen(agent, 'stdout');
-      this.listen(agent, 'stderr');
-      // An agent that doesn't read its stdin is no fault of ours.
-      agent.stdin?.on('error', () => undefined);
-      if (stdin !== undefined && stdin !== '') agent.stdin?.write(stdin);
-      if (keepStdinOpen !== true) agent.stdin?.end();
-      agent.once('exit', (code, signal) => resolve({ code, signal }));
-    });
+  private async start(): Promise<AgentProcess | StartFailure> {
+    try {
+      return await (this.boundary?.start(this.request) ?? startBare(this.run.runId, this.request));
+    } catch (error) {
+      if (error instanceof StartFailure) return error;
+      throw error;
+    }
   }
 
-  private listen(agent: ChildProcess, kind: 'stdout' | 'stderr'): void {
+  private serveStdio(agent: AgentProcess): void {
+    const { stdin, keepStdinOpen } = this.request;
+    this.listen(agent, 'stdout');
+    this.listen(agent, 'stderr');
+    // An agent that doesn't read its stdin is no fault of ours.
+    agent.stdin?.on('error', () => undefined);
+    if (stdin !== undefined && stdin !== '') agent.stdin?.write(stdin);
+    if (keepStdinOpen !== true) agent.stdin?.end();
+  }
+
+  private listen(agent: AgentProcess, kind: 'stdout' | 'stderr'): void {
     const splitter = new LineSplitter();
     const write = (lines: ReturnType<LineSplitter['push']>): void =>
       this.write(lines.map(({ text, cut }) => (cut ? { kind, text, cut } : { kind, text })));
-    agent[kind]?.on('data', (chunk: Buffer) => write(splitter.push(chunk)));
-    agent[kind]?.once('end', () => write(splitter.end()));
-    agent[kind]?.on('error', () => write(splitter.end()));
+    agent[kind].on('data', (chunk: Buffer) => write(splitter.push(chunk))).resume();
+    agent[kind].once('end', () => write(splitter.end()));
+    agent[kind].on('error', () => write(splitter.end()));
   }
 
   /** Past the cap output is still read, so that the agent can end, and thrown away. */
@@ -163,20 +154,17 @@ export class Keeper {
 
   private async close(): Promise<void> {
     const { agent } = this;
-    if (agent?.pid === undefined) return;
-    signalTo(-agent.pid, 'SIGINT');
-    await within(this.graceMs, (done) => {
-      if (agent.exitCode !== null || agent.signalCode !== null) done();
-      else agent.once('exit', done);
-    });
-    await endProcesses(this.run.runId, { graceMs: this.graceMs, session: agent.pid });
+    if (agent === undefined) return;
+    agent.interrupt();
+    await within(this.graceMs, (done) => void agent.exited.then(done));
+    await agent.askToEnd?.(this.graceMs);
+    const graceMs = agent.askToEnd === undefined ? this.graceMs : 0;
+    await endProcesses(this.run.runId, { graceMs, session: agent.pid });
   }
 
-  private async drained(): Promise<void> {
-    const { agent } = this;
-    if (agent === undefined || this.over) return;
+  private async drained(agent: AgentProcess): Promise<void> {
     for (const stream of [agent.stdout, agent.stderr]) {
-      if (stream === null || stream.closed || stream.readableEnded) continue;
+      if (stream.closed || stream.readableEnded) continue;
       await within(DRAIN_MS, (done) => void stream.once('close', done));
       stream.destroy();
     }
@@ -233,7 +221,7 @@ export class Keeper {
         return this.tell(request.text ?? '');
       case 'interrupt':
         if (request.text !== undefined) return this.tell(request.text);
-        if (agent?.pid !== undefined) signalTo(-agent.pid, 'SIGINT');
+        agent?.interrupt();
         return true;
       case 'end_input':
         return this.endInput();
@@ -258,15 +246,4 @@ export class Keeper {
     stdin.write(`${line}\n`);
     return true;
   }
-}
-
-/** Waits until `begin` calls back, at most so long. */
-async function within(ms: number, begin: (done: () => void) => void): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    begin(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

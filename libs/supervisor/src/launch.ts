@@ -1,28 +1,19 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { LaunchAnswer, LaunchRequest, RunProcess, StartAnswer, StartRequest } from '@capstan/domain';
+import type { Boundary, LaunchAnswer, LaunchRequest, RunProcess, StartAnswer, StartRequest } from '@capstan/domain';
+import { OpenBoundary } from './boundary.js';
 import { draftName } from './draft-name.js';
 import { ifThere, SupervisorFault } from './fault.js';
-import { requireInside } from './inside.js';
 import { Keeper } from './keeper.js';
 import { locked } from './lock.js';
+import { placeFiles } from './place-files.js';
 import { prepare } from './prepare.js';
-import { readRequest } from './request.js';
+import { RequestLines } from './request.js';
 import { RunDirectory } from './run-directory.js';
+import { boundaryOf } from './run-inside.js';
 
 /** How long a second launch waits for the first one's process record, ms. */
 const START_PATIENCE_MS = 5_000;
@@ -31,12 +22,14 @@ const READY_FD = 3;
 
 /** Starts the run, or finds that it was started: exactly one keeper and one agent for a run id, ever. */
 export async function launch(root: string, runId: string, request: LaunchRequest): Promise<LaunchAnswer> {
+  boundaryOf(request.boundary);
   const run = new RunDirectory(root, runId);
   const first = run.make();
   run.raiseEpoch(request.epoch);
   if (!first) return { alreadyThere: true, process: await earlierProcess(run) };
-  placeFiles(root, request);
-  return { alreadyThere: false, process: await new KeeperProcess(run, run.keeperLog).begin(request) };
+  settle(run, request);
+  const keeper = new KeeperProcess(run, run.keeperLog, request.boundary);
+  return { alreadyThere: false, process: await keeper.begin(request) };
 }
 
 /**
@@ -45,6 +38,7 @@ export async function launch(root: string, runId: string, request: LaunchRequest
  * branch is fetched; a keeper that is given no request ends without a trace.
  */
 export async function start(root: string, runId: string, request: StartRequest): Promise<StartAnswer> {
+  boundaryOf(request.launch.boundary);
   const run = new RunDirectory(root, runId);
   if (run.isThere) return await startedBefore(run, request);
   const directory = join(root, 'tmp');
@@ -61,20 +55,26 @@ export async function start(root: string, runId: string, request: StartRequest):
 async function startFirst(root: string, run: RunDirectory, request: StartRequest): Promise<StartAnswer> {
   if (run.isThere) return await startedBefore(run, request);
   const log = join(root, 'tmp', `keeper-${draftName()}`);
-  const keeper = new KeeperProcess(run, log);
+  const keeper = new KeeperProcess(run, log, request.launch.boundary);
   try {
-    const prepared = await prepare(root, request.prepare);
+    const prepared = await prepare(root, run.runId, request.prepare, request.launch.boundary);
     // A `launch` of the same run doesn't ask for the lock.
     if (!run.make()) return await startedBefore(run, request);
     run.raiseEpoch(request.launch.epoch);
     run.prepared = prepared;
-    placeFiles(root, request.launch);
+    settle(run, request.launch);
     renameSync(log, run.keeperLog);
     return { alreadyThere: false, process: await keeper.begin(request.launch), prepared };
   } finally {
     keeper.dismiss();
     rmSync(log, { force: true });
   }
+}
+
+/** What the agent finds when it comes up. Where it has a boundary, its files are written inside, by the same names. */
+function settle(run: RunDirectory, request: LaunchRequest): void {
+  if (request.boundary === undefined) placeFiles(run.root, request);
+  else run.boundary = request.boundary;
 }
 
 async function startedBefore(run: RunDirectory, request: StartRequest): Promise<StartAnswer> {
@@ -99,7 +99,7 @@ class KeeperProcess {
   private readonly child: ChildProcess;
   private readonly ready: Promise<RunProcess>;
 
-  constructor(run: RunDirectory, logFile: string) {
+  constructor(run: RunDirectory, logFile: string, boundary: Boundary | undefined) {
     const log = openSync(logFile, 'a', 0o600);
     // Its own session, and none of our stdio: whoever waits for our output must not wait for the agent.
     this.child = spawn(process.execPath, [process.argv[1] ?? '', 'keep', run.runId, '--root', run.root], {
@@ -110,6 +110,8 @@ class KeeperProcess {
     });
     closeSync(log);
     this.child.unref();
+    this.child.stdin?.on('error', () => undefined);
+    this.child.stdin?.write(`${JSON.stringify(boundary ?? null)}\n`);
     this.ready = this.answer(run);
     // One that is dismissed is never asked.
     this.ready.catch(() => undefined);
@@ -147,23 +149,17 @@ class KeeperProcess {
 /** The keeper's own main: what `launch` started in a session of its own. */
 export async function keep(root: string, runId: string): Promise<void> {
   const run = new RunDirectory(root, runId);
-  const request = await readRequest<LaunchRequest>();
-  await new Keeper(run, request).keep((known) => {
+  const requests = new RequestLines();
+  const boundary = await requests.next<Boundary | null>();
+  // It comes up while the branch is fetched, as this process does.
+  const opened = boundary === null ? undefined : new OpenBoundary(root, runId, boundary);
+  const request = await requests.next<LaunchRequest>().catch((error: unknown) => {
+    opened?.dismiss();
+    throw error;
+  });
+  requests.close();
+  await new Keeper(run, request, opened).keep((known) => {
     writeSync(READY_FD, `${JSON.stringify(known)}\n`);
     closeSync(READY_FD);
   });
-}
-
-function placeFiles(root: string, { files = {} }: LaunchRequest): void {
-  for (const [path, text] of Object.entries(files)) placeFile(root, path, text);
-}
-
-/** Writes a file 0600 inside the root. Renamed into place, so a link planted there is replaced, not followed. */
-function placeFile(root: string, path: string, text: string): void {
-  const target = resolve(root, path);
-  mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-  requireInside(root, realpathSync(dirname(target)), path);
-  const draft = join(dirname(target), `.${draftName()}`);
-  writeFileSync(draft, text, { mode: 0o600, flag: 'wx' });
-  renameSync(draft, target);
 }

@@ -3,17 +3,19 @@ import { resolve } from 'node:path';
 import { SUPERVISOR_EXIT } from '@capstan/domain';
 import type { StartRequest } from '@capstan/domain';
 import { attach } from './attach.js';
-import { collect, finish } from './finish.js';
 import { command } from './command.js';
 import { discard } from './discard.js';
 import { SupervisorFault } from './fault.js';
 import { follow } from './follow.js';
 import { setSearchPath } from './git.js';
 import { init } from './init.js';
+import { runAgentInside } from './inside-boundary.js';
 import { keep, launch, start } from './launch.js';
 import { prepare } from './prepare.js';
+import { probe } from './probe.js';
 import { readRequest } from './request.js';
 import { RunDirectory } from './run-directory.js';
+import { collectRun, finishRun, reuseHere } from './run-inside.js';
 import { searchPath } from './supervisor.config.js';
 import { status } from './status.js';
 
@@ -30,7 +32,7 @@ async function main({ command: name, runId, root, from, epoch }: Arguments): Pro
   setSearchPath(searchPath());
   switch (name) {
     case 'prepare':
-      return await prepare(root, await readRequest());
+      return await prepare(root, runId, await readRequest());
     case 'launch':
       return await launch(root, runId, await readRequest());
     case 'start':
@@ -46,9 +48,9 @@ async function main({ command: name, runId, root, from, epoch }: Arguments): Pro
     case 'status':
       return await status(new RunDirectory(root, runId));
     case 'finish':
-      return finish(root, await readRequest());
+      return finishRun(new RunDirectory(root, runId), await readRequest());
     case 'collect':
-      collect(root, await readRequest());
+      collectRun(new RunDirectory(root, runId), await readRequest());
       return undefined;
     case 'discard':
       await discard(root, await readRequest());
@@ -56,6 +58,14 @@ async function main({ command: name, runId, root, from, epoch }: Arguments): Pro
     case 'init':
       init(root);
       return undefined;
+    case 'inside':
+      await runAgentInside(runId);
+      // Its relay may still hold connections that nobody needs.
+      return process.exit(0);
+    case 'reuse':
+      return reuseHere(root, await readRequest());
+    case 'probe':
+      return await probe(await readRequest());
     default:
       throw usage(`unknown command ${JSON.stringify(name)}`);
   }

@@ -1,19 +1,27 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { PrepareAnswer, PrepareRequest } from '@capstan/domain';
-import { CleanGit } from './clean-git.js';
+import type { Boundary, PrepareAnswer, PrepareRequest } from '@capstan/domain';
 import { remove } from './discard.js';
 import { SupervisorFault } from './fault.js';
 import { bootClockMs, fetch, lastKnownTip } from './fetch.js';
 import type { Tips } from './fetch.js';
 import { git } from './git.js';
 import { requireInside } from './inside.js';
-import { reuse, since, WorktreeDraft } from './worktree.js';
+import { reuseWorktree } from './run-inside.js';
+import { since, WorktreeDraft } from './worktree.js';
 
 const BRANCH = /^(?!-)[^\s~^:?*[\\\x00-\x1f\x7f]+$/;
 
-/** Brings the pod clone up to date under its lock, then makes or reuses the task's worktree. */
-export async function prepare(root: string, request: PrepareRequest): Promise<PrepareAnswer> {
+/**
+ * Brings the pod clone up to date under its lock, then makes or reuses the task's worktree: an agent has been in the
+ * latter, so that is done inside the boundary where there is one.
+ */
+export async function prepare(
+  root: string,
+  runId: string,
+  request: PrepareRequest,
+  boundary?: Boundary,
+): Promise<PrepareAnswer> {
   const askedMs = bootClockMs() - (request.askedMsAgo ?? 0);
   for (const name of [request.baseBranch, request.branch]) {
     if (!BRANCH.test(name)) throw new SupervisorFault('bad_branch', `not a branch name: ${JSON.stringify(name)}`);
@@ -41,7 +49,7 @@ export async function prepare(root: string, request: PrepareRequest): Promise<Pr
     draft.keep();
   }
   const commits = reused
-    ? CleanGit.use(root, worktree, (clean) => reuse(clean, request, tips))
+    ? reuseWorktree({ root, runId, boundary }, request, tips)
     : since(tips.base, tips.branch ?? tips.base, (words) => git(words, { allowed: [1], env: { GIT_DIR: clone } }));
   const [fetchMs, worktreeMs] = [fetched - begun, performance.now() - fetched].map(Math.round) as [number, number];
   return { ...commits, reused, fetchMs, worktreeMs };

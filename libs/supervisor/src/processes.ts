@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RUN_ID_VARIABLE } from '@capstan/domain';
 
@@ -70,6 +70,30 @@ export function processesOf(runId: string, known: ReadonlyMap<number, string>, s
     }
   }
   return [...members.values()];
+}
+
+/** Identity of the PID namespace that this process is in. */
+export function pidNamespace(): string {
+  return linux ? readlinkSync('/proc/self/ns/pid') : '';
+}
+
+/**
+ * SIGTERM to every other process that there is: only for a process inside a PID namespace that was made for its run.
+ * The namespace's first process, which ends it, isn't asked.
+ */
+export function askNeighboursToEnd(): void {
+  for (const { pid } of neighbours()) signalTo(pid, 'SIGTERM');
+}
+
+/** The same, and waits until they have ended, at most so long; the end of the namespace kills who remains. */
+export async function endNeighbours(graceMs: number): Promise<void> {
+  if (neighbours().length === 0) return;
+  askNeighboursToEnd();
+  for (const end = performance.now() + graceMs; neighbours().length > 0 && performance.now() < end;) await pause(10);
+}
+
+function neighbours(): Process[] {
+  return listProcesses().filter(({ pid }) => pid !== 1 && pid !== process.pid);
 }
 
 export interface EndOptions {

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { PrepareAnswer, RunExit, RunProcess } from '@capstan/domain';
+import type { Boundary, PrepareAnswer, RunExit, RunProcess } from '@capstan/domain';
 import { draftName } from './draft-name.js';
 import { fenced, ifThere, SupervisorFault, systemCode } from './fault.js';
 import { SUPERVISOR_EXIT } from '@capstan/domain';
@@ -99,6 +99,14 @@ export class RunDirectory {
   }
   set prepared(answer: PrepareAnswer) {
     this.write('prepared.json', answer);
+  }
+
+  /** The walls that the run's agent had; none of a run without. */
+  get boundary(): Boundary | undefined {
+    return this.read<Boundary>('boundary.json');
+  }
+  set boundary(boundary: Boundary) {
+    this.write('boundary.json', boundary);
   }
 
   get exit(): RunExit | undefined {

@@ -86,7 +86,11 @@ export function since(base: string, head: string, run: (words: string[]) => GitR
  * A worktree of an earlier run goes on from where it is: it learns the base branch's tip, and takes over what others
  * have added to the task's branch when that is a plain continuation.
  */
-export function reuse(clean: CleanGit, request: PrepareRequest, tips: Tips): { base: string; head: string } {
+export function reuse(
+  clean: CleanGit,
+  request: Pick<PrepareRequest, 'baseBranch' | 'branch' | 'worktree'>,
+  tips: Tips,
+): { base: string; head: string } {
   clean.setRef(`refs/remotes/origin/${request.baseBranch}`, tips.base);
   const head = clean.resolve('HEAD');
   if (head === undefined) throw new SupervisorFault('worktree_unreadable', `${request.worktree} has no commit at HEAD`);

@@ -1,3 +1,4 @@
+export * from './bubblewrap.js';
 export * from './capstan-process.js';
 export * from './eventually.js';
 export * from './test-database.js';

@@ -42,6 +42,17 @@ export interface PrepareAnswer {
 }
 
 /**
+ * The walls that an agent lives in where its pod has none of its own. Whatever touches the worktree's `.git` later runs
+ * inside the same ones: the supervisor keeps them with the run.
+ */
+export interface Boundary {
+  /** A program (absolute path) and its arguments, after which the command that runs inside follows. */
+  readonly argv: readonly string[];
+  /** Inside, 127.0.0.1:port is passed on byte for byte to a Unix socket, by its path as seen inside. */
+  readonly relay?: { readonly port: number; readonly socket: string };
+}
+
+/**
  * `launch RUN`: double fork, own session, stdio kept by a keeper process. A second launch answers `alreadyThere`.
  * A program that can't be started is a run that exited with `start_failed`, not a failed launch.
  */
@@ -63,6 +74,8 @@ export interface LaunchRequest {
   readonly maxJournalBytes: number;
   /** How long an ending run may take after the interrupt, and again after SIGTERM, ms; default {@link STOP_GRACE_MS}. */
   readonly graceMs?: number;
+  /** Without it the agent sees what the supervisor sees. Files are then written, and paths resolved, inside. */
+  readonly boundary?: Boundary;
 }
 export interface LaunchAnswer {
   readonly alreadyThere: boolean;
@@ -211,6 +224,22 @@ export interface DiscardRequest {
   readonly runIds: readonly string[];
 }
 
+/** `probe`, run inside a boundary: tries what must not be possible there. Addresses are `host:port`. */
+export interface ProbeRequest {
+  readonly unreadable: readonly string[];
+  readonly writable: readonly string[];
+  /** A file of that name is left in each of these, where that can be done: whoever asks looks from outside for it. */
+  readonly marked: { readonly directories: readonly string[]; readonly name: string };
+  readonly unreachable: readonly string[];
+  /** Name of an abstract Unix socket that is listened on outside. */
+  readonly abstractSocket?: string;
+  readonly relay?: NonNullable<Boundary['relay']>;
+}
+export interface ProbeAnswer {
+  /** What was possible and must not be, or must be and was not; in words. Empty: the boundary holds. */
+  readonly holes: readonly string[];
+}
+
 export interface SupervisorFailure {
   readonly error: { readonly code: string; readonly message: string };
 }
@@ -227,3 +256,5 @@ export const STOP_GRACE_MS = 3_000;
 export const ATTACH_SILENCE_MS = 5_000;
 /** The variable that marks every process of a run. */
 export const RUN_ID_VARIABLE = 'CAPSTAN_RUN_ID';
+/** Set to `required` for a pod's supervisor: it then starts no agent, and no git after one, without a boundary. */
+export const BOUNDARY_VARIABLE = 'CAPSTAN_BOUNDARY';

@@ -73,6 +73,11 @@ export class KubernetesRuntime implements Runtime {
     void this.follow(labels, changed, signal);
   }
 
+  /** The pod itself is the boundary. */
+  boundary(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   async exec(pod: string, request: ExecRequest): Promise<ExecResult> {
     return await collectOutput(await this.stream(pod, request), request);
   }

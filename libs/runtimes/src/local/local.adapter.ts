@@ -3,11 +3,21 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { randomUUID } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { TransientError, UserError } from '@capstan/domain';
-import type { StatusAnswer } from '@capstan/domain';
-import type { ExecRequest, ExecResult, ExecStream, ObservedPod, PodSpec, Runtime } from '../runtime.port.js';
+import { BOUNDARY_VARIABLE, TransientError, UserError } from '@capstan/domain';
+import type { Boundary, Isolation, StatusAnswer } from '@capstan/domain';
+import type {
+  BoundaryRequest,
+  ExecRequest,
+  ExecResult,
+  ExecStream,
+  ObservedPod,
+  PodSpec,
+  Runtime,
+} from '../runtime.port.js';
 import { collectOutput } from '../exec-output.js';
 import { SupervisorClient } from '../supervisor-client.js';
+import { LocalBoundary, unproven } from './boundary/isolation.js';
+import type { LocalIsolation } from './boundary/isolation.js';
 import { startProcess } from './local-process.js';
 import { localEnvironment } from './local.config.js';
 
@@ -16,6 +26,8 @@ export interface LocalRuntimeConfig {
   readonly directory: string;
   /** The supervisor bundle on this machine. */
   readonly supervisorFile: string;
+  /** How pods that are made here are isolated; unset: they aren't. Whoever makes none needs it for `boundary` alone. */
+  readonly isolation?: LocalIsolation;
 }
 
 interface PodFile {
@@ -23,22 +35,30 @@ interface PodFile {
   /** Missing from files of an earlier version. */
   readonly uid?: string;
   readonly terminating: boolean;
+  /** Proven when the pod was made, and for its life; missing from files of an earlier version: not isolated. */
+  readonly isolation?: Isolation;
+  readonly isolationReason?: string;
 }
 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const POLL_MS = 1_000;
+const NO_ISOLATION: LocalIsolation = { mode: 'off', hidden: [], readable: [], unreachable: [] };
 /** How long a pod's agents may take to end when it is deleted, ms. */
 const END_MS = 30_000;
 
 /**
- * Pods as directories on this machine: `DIRECTORY/POD.json` says what was asked for, `DIRECTORY/POD` is the pod's root. All state is on disk, so another process goes on where this one stopped. Nothing is isolated.
+ * Pods as directories on this machine: `DIRECTORY/POD.json` says what was asked for, `DIRECTORY/POD` is the pod's root. All
+ * state is on disk, so another process goes on where this one stopped. A pod is isolated or not for its life, as was proven
+ * when it was made; of an isolated one, each agent lives in a boundary of its own.
  */
 export class LocalRuntime implements Runtime {
   readonly kind = 'local';
   private readonly directory: string;
+  private readonly walls: LocalBoundary;
 
   constructor(private readonly config: LocalRuntimeConfig) {
     this.directory = resolve(config.directory);
+    this.walls = new LocalBoundary(config.isolation ?? NO_ISOLATION, this.directory, config.supervisorFile);
   }
 
   root(pod: string): string {
@@ -52,8 +72,18 @@ export class LocalRuntime implements Runtime {
   async create(spec: PodSpec): Promise<void> {
     const file = this.file(spec.name);
     if (existsSync(file)) return;
+    const proof = await this.walls.prove();
+    if (proof.isolation === 'not_isolated' && this.walls.mode === 'require') throw unproven(proof.reason ?? '');
     await mkdir(this.root(spec.name), { recursive: true, mode: 0o700 });
-    await writeWhole(file, { spec, uid: randomUUID(), terminating: false });
+    const { isolation, reason: isolationReason } = proof;
+    const content = {
+      spec,
+      uid: randomUUID(),
+      terminating: false,
+      isolation,
+      ...(isolationReason && { isolationReason }),
+    };
+    await writeWhole(file, content);
   }
 
   async delete(name: string, uid?: string): Promise<void> {
@@ -84,6 +114,11 @@ export class LocalRuntime implements Runtime {
     void this.follow(labels, changed, signal);
   }
 
+  async boundary(pod: string, request: BoundaryRequest): Promise<Boundary | undefined> {
+    if ((await this.read(pod))?.isolation !== 'isolated') return undefined;
+    return await this.walls.around(request);
+  }
+
   async exec(pod: string, request: ExecRequest): Promise<ExecResult> {
     await this.requirePod(pod);
     return await collectOutput(startProcess(await this.command(pod, request)), request);
@@ -95,7 +130,9 @@ export class LocalRuntime implements Runtime {
   }
 
   private async command(pod: string, request: ExecRequest): Promise<Parameters<typeof startProcess>[0]> {
-    const env = { ...localEnvironment(), ...(await this.read(pod))?.spec.env };
+    const file = await this.read(pod);
+    const demanded: Record<string, string> = file?.isolation === 'isolated' ? { [BOUNDARY_VARIABLE]: 'required' } : {};
+    const env = { ...localEnvironment(), ...file?.spec.env, ...demanded };
     return { request, cwd: this.root(pod), env };
   }
 
@@ -194,7 +231,9 @@ function requireName(name: string): string {
 function observed(pod: PodFile): ObservedPod {
   const { name, labels } = pod.spec;
   const phase = pod.terminating ? 'terminating' : 'ready';
-  return { name, uid: uidOf(pod), labels, phase, restarts: 0, isolation: 'not_isolated', health: [] };
+  const { isolation = 'not_isolated', isolationReason } = pod;
+  const told = isolationReason === undefined ? {} : { isolationReason };
+  return { name, uid: uidOf(pod), labels, phase, restarts: 0, isolation, ...told, health: [] };
 }
 
 function uidOf({ spec, uid }: PodFile): string {
