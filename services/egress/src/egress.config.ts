@@ -24,6 +24,9 @@ export const egressConfig = baseConfig.extend({
       description:
         'Hosts that may have private addresses, e.g. a registry of the house, separated by commas; a repository still has to allow them',
     }),
+  CAPSTAN_CREDENTIAL_CHECK_INTERVAL_MS: integer({ min: 10_000, max: 86_400_000 }).default(300_000).meta({
+    description: 'How often a provider is asked whether a credential is still good',
+  }),
 });
 
 export interface EgressConfig {
@@ -32,6 +35,7 @@ export interface EgressConfig {
   readonly socket: string;
   readonly privateHosts: readonly HostRule[];
   readonly encryptionKey: string;
+  readonly credentialCheckMs: number;
 }
 
 /** The environment in egress' own words. Throws ConfigError with all faults. */
@@ -43,5 +47,6 @@ export function readEgressConfig(env: Environment): EgressConfig {
     socket: read.CAPSTAN_EGRESS_SOCKET ?? join(read.CAPSTAN_DATA_DIR, 'egress.sock'),
     privateHosts: hostRules(read.CAPSTAN_EGRESS_PRIVATE_HOSTS.split(',')).rules,
     encryptionKey: read.CAPSTAN_ENCRYPTION_KEY,
+    credentialCheckMs: read.CAPSTAN_CREDENTIAL_CHECK_INTERVAL_MS,
   };
 }

@@ -46,6 +46,7 @@ export async function aStage({ privateHosts = '' }: { readonly privateHosts?: st
       socket,
       privateHosts: hostRules(privateHosts.split(',')).rules,
       encryptionKey,
+      credentialCheckMs: 300_000,
     },
     database,
     logger: openLogger({ format: 'json', level: 'debug', secrets: [], write: (line) => void log.push(line) }),

@@ -7,11 +7,15 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import type { Database } from '@capstan/database';
-import { DATABASE, LOGGER, Loops, METRICS, type Logger, type Metrics } from '@capstan/service-kit';
+import { DATABASE, LOGGER, Loops, METRICS, Vault, type Logger, type Metrics } from '@capstan/service-kit';
+import { Reach } from './address/reach.js';
 import { systemResolver } from './address/resolver.js';
 import type { EgressConfig } from './egress.config.js';
 import { Egress } from './egress.js';
+import { askProvider } from './provider/ask-provider.js';
 import { RECORD_EVERY_MS } from './record/record.loop.js';
+import { VerifyCredentialHandler } from './verify-credential/verify-credential.handler.js';
+import { CredentialVerifier } from './verify-credential/verify-credential.loop.js';
 
 /** Within this what a run has open ends after it. ms */
 const END_OVER_EVERY_MS = 2_000;
@@ -41,6 +45,7 @@ export class EgressModule {
   static with(config: EgressConfig): DynamicModule {
     return {
       module: EgressModule,
+      controllers: [VerifyCredentialHandler],
       providers: [
         EgressLife,
         {
@@ -48,6 +53,17 @@ export class EgressModule {
           inject: [DATABASE, LOGGER, METRICS],
           useFactory: (database: Database, logger: Logger, metrics: Metrics) =>
             new Egress({ config, database, logger, metrics, resolve: systemResolver() }),
+        },
+        {
+          provide: CredentialVerifier,
+          inject: [DATABASE, LOGGER],
+          useFactory: (database: Database, logger: Logger) =>
+            new CredentialVerifier({
+              ...{ database, logger },
+              vault: new Vault(database, config.encryptionKey),
+              ask: askProvider(new Reach(systemResolver(), config.privateHosts)),
+              everyMs: config.credentialCheckMs,
+            }),
         },
       ],
     };
