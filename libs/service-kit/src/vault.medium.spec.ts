@@ -28,6 +28,26 @@ describe('the vault', () => {
     expect(await vault.require(owner)).toBe('for one');
   });
 
+  it('gives all of several names that are set, by the same rule', async () => {
+    const { workspaceId, id: repositoryId } = await aRepository(database);
+    const vault = new Vault(database, key());
+    const put = (name: string, of: string | null, value: string) =>
+      database.transaction((tx) => vault.put(tx, { workspaceId, repositoryId: of, name }, value));
+    await put('KEY', null, 'for all');
+    await put('KEY', repositoryId, 'for one');
+    await put('KEY_2', null, 'second for all');
+    await put('OTHER', null, 'not asked for');
+    const found = await vault.getAll({ workspaceId, repositoryId }, ['KEY', 'KEY_2', 'KEY_3']);
+    expect([...found]).toEqual([
+      ['KEY', 'for one'],
+      ['KEY_2', 'second for all'],
+    ]);
+    const { id: elsewhere } = await aRepository(database, { workspaceId });
+    expect(await vault.getAll({ workspaceId, repositoryId: elsewhere }, ['KEY'])).toEqual(
+      new Map([['KEY', 'for all']]),
+    );
+  });
+
   it('names a secret that is not set', async () => {
     const { workspaceId, id: repositoryId } = await aRepository(database);
     await expect(

@@ -78,12 +78,21 @@ export class Vault {
       [owner.workspaceId, owner.name, owner.repositoryId],
     );
     const row = rows[0];
-    if (row === undefined) return null;
-    return openSealed(
-      this.key,
-      row,
-      boundTo({ workspaceId: row.workspaceId, repositoryId: row.repositoryId, name: row.name }),
+    return row === undefined ? null : openSealed(this.key, row, boundTo(row));
+  }
+
+  /** Those of `names` that are set, each as {@link get} would give it, by one statement. */
+  async getAll(
+    { workspaceId, repositoryId }: Omit<SecretOwner, 'name'>,
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.database.query<Secret>(
+      `select distinct on (name) * from secret
+        where workspace_id = $1 and name = any($2::text[]) and (repository_id is null or repository_id = $3)
+        order by name, repository_id nulls last`,
+      [workspaceId, names, repositoryId],
     );
+    return new Map(rows.map((row) => [row.name, openSealed(this.key, row, boundTo(row))]));
   }
 
   /** Like {@link get}, but throws UserError `credential_missing` that names the secret and where to set it. */

@@ -14,7 +14,7 @@ export const egressConfig = baseConfig.extend({
     .meta({ description: 'Port that agents reach egress on; 0 takes any free one' }),
   CAPSTAN_EGRESS_SOCKET: z.string().optional().meta({
     description:
-      'Unix socket that isolated pods of this machine reach egress on; egress.sock of CAPSTAN_DATA_DIR if unset',
+      'Unix socket that isolated pods of this machine reach egress on, alone in its directory, which they see; egress/egress.sock of CAPSTAN_DATA_DIR if unset',
   }),
   CAPSTAN_EGRESS_PRIVATE_HOSTS: z
     .string()
@@ -44,7 +44,7 @@ export function readEgressConfig(env: Environment): EgressConfig {
   return {
     host: read.CAPSTAN_EGRESS_HOST,
     port: read.CAPSTAN_EGRESS_PORT,
-    socket: read.CAPSTAN_EGRESS_SOCKET ?? join(read.CAPSTAN_DATA_DIR, 'egress.sock'),
+    socket: read.CAPSTAN_EGRESS_SOCKET ?? join(read.CAPSTAN_DATA_DIR, 'egress', 'egress.sock'),
     privateHosts: hostRules(read.CAPSTAN_EGRESS_PRIVATE_HOSTS.split(',')).rules,
     encryptionKey: read.CAPSTAN_ENCRYPTION_KEY,
     credentialCheckMs: read.CAPSTAN_CREDENTIAL_CHECK_INTERVAL_MS,

@@ -1,11 +1,12 @@
 import type { Database } from '@capstan/database';
-import type { Logger, Metrics } from '@capstan/service-kit';
+import { Vault, type Logger, type Metrics } from '@capstan/service-kit';
 import { LiveRuns } from './admit/live-runs.js';
 import { Places } from './admit/places.js';
 import { Reach } from './address/reach.js';
 import type { Resolve } from './address/resolver.js';
 import type { EgressConfig } from './egress.config.js';
 import { ForwardDoor } from './forward/forward-door.js';
+import { ModelDoor } from './model/model-door.js';
 import { recordOnce } from './record/record.loop.js';
 import { Recorder } from './record/recorder.js';
 import type { Door } from './server/door.js';
@@ -28,6 +29,7 @@ export class Egress {
   private readonly runs: LiveRuns;
   private readonly places = new Places();
   private readonly recorder = new Recorder();
+  private readonly model: ModelDoor;
 
   constructor(private readonly ports: EgressPorts) {
     const { config, database, logger, metrics, resolve } = ports;
@@ -35,8 +37,10 @@ export class Egress {
     const reach = new Reach(resolve, config.privateHosts);
     const shared = { runs: this.runs, reach, recorder: this.recorder, places: this.places };
     const forward = new ForwardDoor(shared);
+    const vault = new Vault(database, config.encryptionKey);
+    this.model = new ModelDoor({ ...shared, database, vault, logger, metrics });
     // One folder per door; the first that takes a request has it.
-    const doors: readonly Door[] = [forward];
+    const doors: readonly Door[] = [forward, this.model];
     this.server = new EgressServer({ ...config, doors, tunnels: forward, logger, metrics });
   }
 
@@ -53,6 +57,7 @@ export class Egress {
 
   async close(): Promise<void> {
     await this.server.close(CLOSE_MS);
+    this.model.close();
     await this.record();
   }
 }

@@ -33,11 +33,11 @@ it('boots, serves, and writes what is left when it ends', async () => {
     const { url } = service.get<Egress>(Egress).server;
     const token = runToken(encryptionKey, run.id);
     expect(await viaProxy(url, 'http://evil.example/', token)).toMatchObject({ status: 403 });
-    expect(await viaProxy({ socketPath: join(directory, 'egress.sock') }, 'http://evil.example/', token)).toMatchObject(
-      {
-        status: 403,
-      },
-    );
+    expect(
+      await viaProxy({ socketPath: join(directory, 'egress', 'egress.sock') }, 'http://evil.example/', token),
+    ).toMatchObject({
+      status: 403,
+    });
     const second = openSecond(env, url);
     await expect(second).rejects.toMatchObject({ code: 'port_taken', field: 'CAPSTAN_EGRESS_PORT' });
     await service.close(1_000);

@@ -1,0 +1,35 @@
+import type { Database } from '@capstan/database';
+import { costLimitReached } from '@capstan/domain';
+import type { LiveRun } from '../admit/live-runs.js';
+import type { Recorder } from '../record/recorder.js';
+import type { Refusal } from '../server/refusal.js';
+
+interface Cost {
+  readonly runId: string;
+  /** As the agent's program told it, USD. */
+  readonly told: number;
+  /** As egress counted it, USD. */
+  readonly counted: number;
+}
+
+/**
+ * Whether a task may ask a model once more. What it cost is known from two sides, the agent's own account and the tokens
+ * of the answers; of each run the higher counts. @throws TransientError while Postgres is away.
+ */
+export async function checkBudget(database: Database, recorder: Recorder, run: LiveRun): Promise<Refusal | null> {
+  const rows = await database.query<Cost>(
+    `select r.id as run_id, r.cost_usd::float8 as told, coalesce(sum(m.cost_usd), 0)::float8 as counted
+       from run r left join model_use m on m.run_id = r.id where r.task_id = $1 group by r.id`,
+    [run.taskId],
+  );
+  const cost = rows.reduce((sum, { runId, told, counted }) => {
+    return sum + Math.max(told, counted + recorder.unwrittenCost(runId));
+  }, 0);
+  const { maxCostUsd } = run.limits;
+  if (!costLimitReached(cost, maxCostUsd)) return null;
+  return {
+    reason: 'budget',
+    status: 403,
+    words: `budget: the task has cost $${cost.toFixed(2)} of the $${maxCostUsd.toFixed(2)} that it may. Nothing more is asked of a model for it; a person can raise the task's maxCostUsd.`,
+  };
+}
