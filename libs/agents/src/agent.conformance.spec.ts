@@ -79,6 +79,22 @@ describe.each(CASES)('%s', (_, adapter, settings) => {
     expect(command.env).not.toHaveProperty('NODE_ENV');
   });
 
+  it('asks at the model door wherever there is one, and nowhere else for what the door has keys for', () => {
+    const [modelDoor, baseUrl] = ['http://127.0.0.1:4403', 'http://models.example/v1'];
+    const exchanged = adapter.credentials.filter((name) => !adapter.direct?.includes(name));
+    const atEndpoint = { ...settings, ...(adapter.credentials.length > 0 && { baseUrl }) };
+    const built = JSON.stringify(
+      adapter.command({
+        ...{ prompt: 'p', limits: DEFAULT_LIMITS, worktree: '/w', home: '/h', modelDoor },
+        settings:
+          adapter.name === 'opencode' || adapter.name === 'copilot' ? { ...atEndpoint, model: 'a/b' } : atEndpoint,
+        secrets: Object.fromEntries(exchanged.map((name) => [name, 'run-token'])),
+      }),
+    );
+    expect(built).not.toContain(baseUrl);
+    expect(built.includes(`${modelDoor}/model/`)).toBe(adapter.credentials.length > 0);
+  });
+
   it('parses any output into the one vocabulary, and never throws', () => {
     fc.assert(
       fc.property(anyStream, (stream) => {

@@ -26,8 +26,14 @@ export interface AgentInvocation {
   /** Directories as seen in the pod. */
   readonly worktree: string;
   readonly home: string;
-  /** Secrets that the adapter asked for by name in `credentials` and `options`, and that are set. */
+  /**
+   * Secrets that the adapter asked for by name in `credentials` and `options`, and that are set. Behind a model door a
+   * credential's value is the run's own token, for which the door puts the key; what `options` and `direct` name is as
+   * it is set.
+   */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Address in the pod behind which Capstan adds the keys, without a slash at its end; see {@link modelAddress}. */
+  readonly modelDoor?: string;
   /** Session of an earlier run to go on from, where the CLI can. */
   readonly resumeSession?: string;
   /** Variables of the pod. Only those on the adapter's allow-list pass, e.g. PATH, LANG, TZ and the proxies. */
@@ -98,8 +104,10 @@ export interface AgentAdapter {
   readonly title: string;
   /** Secret names of which at least one set must be there; empty for none. */
   readonly credentials: readonly string[];
-  /** Names of further secrets that it reads where they are set. */
+  /** Names of further secrets that it reads where they are set: choices, never keys. */
   readonly options?: readonly string[];
+  /** Credentials that have to be in the pod as they are, since its program takes them to its provider by itself. */
+  readonly direct?: readonly string[];
   /**
    * Those of `credentials` that are of use with these settings and choices; all of them unless told. Never throws: what
    * can't work is for {@link AgentAdapter.validate} to say.

@@ -12,6 +12,7 @@ const PASSED_THROUGH = [
   'http_proxy',
   'https_proxy',
   'no_proxy',
+  'NODE_USE_ENV_PROXY',
   'NODE_EXTRA_CA_CERTS',
   'SSL_CERT_FILE',
 ] as const;

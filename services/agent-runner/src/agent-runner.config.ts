@@ -10,6 +10,11 @@ export const agentRunnerConfig = baseConfig.extend({
     description: 'Agents that this replica starts at the same moment; the next wait for at most two seconds each',
   }),
   CAPSTAN_RUNTIME: z.enum(['local']).default('local').meta({ description: 'Where pods live' }),
+  CAPSTAN_EGRESS_URL: z
+    .url({ protocol: /^http$/, error: 'expected http://host:port' })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .default('http://127.0.0.1:4403')
+    .meta({ description: 'Where agents reach egress, as their pods see it' }),
   CAPSTAN_COMMIT_AUTHOR: z
     .string()
     .regex(/^[^<>\n]+ <[^<>\s]+>$/, 'expected Name <address>')

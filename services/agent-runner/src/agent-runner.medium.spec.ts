@@ -112,6 +112,7 @@ const ports = (over: Partial<DriverPorts> = {}): DriverPorts => ({
   vault,
   author: 'Capstan <capstan@localhost>',
   podEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+  egress: () => ({ url: 'http://127.0.0.1:4403', token: 'cap_run_spec' }),
   report: () => undefined,
   faults: noFaults,
   gate: new StartGate(8),

@@ -10,6 +10,7 @@ export const SERVICES = [
   'pr-watcher',
   'ticket-sync',
   'webhooks',
+  'egress',
   'gateway',
 ] as const;
 export type ServiceName = (typeof SERVICES)[number];
@@ -28,6 +29,8 @@ const CliEnvironment = z.object({
   CAPSTAN_PORT: Port.default(4400),
   /** Port on loopback of the webhooks service; the gateway passes /hooks/* on to it. Default: any free one. */
   CAPSTAN_WEBHOOKS_PORT: Port.optional(),
+  /** Port on loopback where agents reach what is outside. Default: any free one, the same at every start. */
+  CAPSTAN_EGRESS_PORT: Port.optional(),
   /** Port on loopback for health and metrics. Default: any free one. */
   CAPSTAN_INTERNAL_PORT: Port.optional(),
   /** A Postgres that runs already. */
@@ -55,6 +58,7 @@ export interface CliConfig {
   readonly dataDir: string;
   readonly port: number;
   readonly webhooksPort: number | undefined;
+  readonly egressPort: number | undefined;
   readonly internalPort: number | undefined;
   readonly databaseUrl: string | undefined;
   readonly natsUrl: string | undefined;
@@ -88,6 +92,7 @@ export function cliConfig(
     dataDir: isAbsolute(dataDir) ? dataDir : resolve(cwd, dataDir),
     port: values.CAPSTAN_PORT,
     webhooksPort: values.CAPSTAN_WEBHOOKS_PORT,
+    egressPort: values.CAPSTAN_EGRESS_PORT,
     internalPort: values.CAPSTAN_INTERNAL_PORT,
     databaseUrl: values.CAPSTAN_DATABASE_URL,
     natsUrl: values.CAPSTAN_NATS_URL,
@@ -117,6 +122,7 @@ function findRoot(): string {
 const EXPECTED: Readonly<Record<string, string>> = {
   CAPSTAN_PORT: 'a port from 1 to 65535',
   CAPSTAN_WEBHOOKS_PORT: 'a port from 1 to 65535',
+  CAPSTAN_EGRESS_PORT: 'a port from 1 to 65535',
   CAPSTAN_INTERNAL_PORT: 'a port from 1 to 65535',
   CAPSTAN_SERVICES: `a comma-separated list of ${SERVICES.join(', ')}`,
   CAPSTAN_URL: 'http://host:port or https://host',

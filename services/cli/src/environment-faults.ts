@@ -51,5 +51,6 @@ function givenByLauncher(): Readonly<Record<string, string>> {
     CAPSTAN_PORT: '4400',
     CAPSTAN_WEBHOOKS_PORT: '4401',
     CAPSTAN_INTERNAL_PORT: '4402',
+    CAPSTAN_EGRESS_PORT: '4403',
   };
 }

@@ -1,6 +1,7 @@
 import { UserError } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation, Steering } from '../agent.port.js';
 import { cliSettings } from '../cli/cli-settings.schema.js';
+import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeClaude } from './claude.judgement.js';
 import { parseClaude } from './claude.parser.js';
@@ -51,6 +52,7 @@ function userLine(text: string, uuid?: string): string {
 function buildCommand(invocation: AgentInvocation): AgentCommand {
   const { prompt, limits, secrets, resumeSession } = invocation;
   const { model, baseUrl } = settingsOf(invocation.settings);
+  const address = modelAddress(invocation, 'anthropic', { baseUrl });
   return {
     argv: [
       'claude',
@@ -67,7 +69,7 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
     env: {
       ...agentEnvironment(invocation),
       ...credential(secrets),
-      ...(baseUrl !== undefined && { ANTHROPIC_BASE_URL: baseUrl }),
+      ...(address !== undefined && { ANTHROPIC_BASE_URL: address }),
       // Without it the CLI refuses to skip permissions as root, which it is in many containers.
       IS_SANDBOX: '1',
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',

@@ -1,6 +1,7 @@
 import { UserError } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation } from '../agent.port.js';
 import { cliSettings } from '../cli/cli-settings.schema.js';
+import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { API_KEY, codexConfig } from './codex-config.js';
 import { judgeCodex } from './codex.judgement.js';
@@ -25,6 +26,7 @@ export const codexAgent: AgentAdapter = {
 
 function buildCommand(invocation: AgentInvocation): AgentCommand {
   const { home, prompt, resumeSession, secrets } = invocation;
+  const { model, baseUrl } = settingsOf(invocation.settings);
   const key = secrets[API_KEY];
   // Codex itself would tell of it only once it works, and in words alone.
   if (key === undefined)
@@ -54,7 +56,10 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
     },
     stdin: prompt,
     files: {
-      [`${home}/.codex/config.toml`]: codexConfig(settingsOf(invocation.settings)),
+      [`${home}/.codex/config.toml`]: codexConfig({
+        model,
+        baseUrl: modelAddress(invocation, 'openai', { baseUrl }),
+      }),
       [`${home}/.tmp/README`]: 'Temporary files of the agent.\n',
     },
   };

@@ -1,6 +1,7 @@
 import { UserError } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation, AgentSettings } from '../agent.port.js';
 import { cliSettings, type CliSettings } from '../cli/cli-settings.schema.js';
+import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeCopilot, type CopilotFacts } from './copilot.judgement.js';
 import { parseCopilot } from './copilot.parser.js';
@@ -17,6 +18,7 @@ export const copilotAgent: AgentAdapter = {
   name: 'copilot',
   title: 'GitHub Copilot CLI',
   credentials: SECRETS,
+  direct: [GITHUB_TOKEN],
   takes: ({ baseUrl }) => [baseUrl === undefined ? GITHUB_TOKEN : ENDPOINT_KEY],
   validate(settings) {
     settingsOf(settings);
@@ -61,7 +63,9 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
     ],
     env: {
       ...agentEnvironment(invocation),
-      ...(baseUrl === undefined ? atGithub(secrets) : atEndpoint(baseUrl, secrets)),
+      ...(baseUrl === undefined
+        ? atGithub(secrets)
+        : atEndpoint(modelAddress(invocation, 'openai', { baseUrl }) ?? baseUrl, secrets)),
       ...(model !== undefined && { COPILOT_MODEL: model }),
       COPILOT_AUTO_UPDATE: 'false',
     },

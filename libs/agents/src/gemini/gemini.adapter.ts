@@ -1,5 +1,6 @@
 import type { AgentAdapter, AgentCommand, AgentInvocation } from '../agent.port.js';
 import { cliSettings } from '../cli/cli-settings.schema.js';
+import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeGemini, type GeminiFacts } from './gemini.judgement.js';
 import { parseGemini } from './gemini.parser.js';
@@ -42,6 +43,7 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
   const { prompt, home, secrets, resumeSession } = invocation;
   const { model, baseUrl } = settingsOf(invocation.settings);
   const key = secrets[API_KEY];
+  const address = modelAddress(invocation, 'gemini', { baseUrl });
   return {
     argv: [
       'gemini',
@@ -55,7 +57,7 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
     env: {
       ...agentEnvironment(invocation),
       ...(key !== undefined && { [API_KEY]: key }),
-      ...(baseUrl !== undefined && { GOOGLE_GEMINI_BASE_URL: baseUrl }),
+      ...(address !== undefined && { GOOGLE_GEMINI_BASE_URL: address }),
       GEMINI_CLI_TRUST_WORKSPACE: 'true',
       GEMINI_TELEMETRY_ENABLED: 'false',
     },

@@ -1,12 +1,19 @@
 import { UserError } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation, AgentSettings } from '../agent.port.js';
 import { cliSettings, type CliSettings } from '../cli/cli-settings.schema.js';
+import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeOpencode, type OpencodeFacts } from './opencode.judgement.js';
 import { parseOpencode } from './opencode.parser.js';
 
 /** Providers that OpenCode reaches at their own address, and whose key each takes. */
 const KEYS = { anthropic: 'ANTHROPIC_API_KEY', openai: 'OPENAI_API_KEY', google: 'GEMINI_API_KEY' } as const;
+/** The same at the model door; the path is what OpenCode takes for part of a provider's address. */
+const AT_DOOR = {
+  anthropic: ['anthropic', '/v1'],
+  openai: ['openai', ''],
+  google: ['gemini', '/v1beta'],
+} as const;
 const PROVIDERS = Object.keys(KEYS) as (keyof typeof KEYS)[];
 const SECRETS = Object.values(KEYS);
 /** The provider at `baseUrl`. None of OpenCode's own names: those bring a client of their own with them. */
@@ -19,6 +26,11 @@ export const opencodeAgent: AgentAdapter = {
   name: 'opencode',
   title: 'OpenCode',
   credentials: SECRETS,
+  takes({ model, baseUrl }) {
+    if (baseUrl !== undefined) return [KEYS.openai];
+    const [provider] = split(model ?? '');
+    return isProvider(provider) ? [KEYS[provider]] : SECRETS;
+  },
   validate(settings) {
     settingsOf(settings);
   },
@@ -69,8 +81,8 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
   const settings = settingsOf(invocation.settings);
   const { env, model, config } =
     settings.baseUrl === undefined
-      ? atProviders(settings.model, invocation.secrets)
-      : atEndpoint(settings.baseUrl, settings.model ?? '', invocation.secrets);
+      ? atProviders(settings.model, invocation)
+      : atEndpoint(settings.baseUrl, settings.model ?? '', invocation);
   return {
     argv: [
       'opencode',
@@ -100,8 +112,6 @@ function buildCommand(invocation: AgentInvocation): AgentCommand {
   };
 }
 
-type Secrets = Readonly<Record<string, string>>;
-
 interface Access {
   readonly env: Readonly<Record<string, string>>;
   readonly model: string | undefined;
@@ -110,7 +120,8 @@ interface Access {
 }
 
 /** Only providers whose key is there: left to itself OpenCode falls back to a free one, and the code goes there. */
-function atProviders(model: string | undefined, secrets: Secrets): Access {
+function atProviders(model: string | undefined, invocation: AgentInvocation): Access {
+  const { secrets } = invocation;
   const [wanted] = split(model ?? '');
   if (isProvider(wanted) && secrets[KEYS[wanted]] === undefined)
     throw new UserError(`OpenCode needs ${KEYS[wanted]} for the model ${model}`, {
@@ -124,18 +135,31 @@ function atProviders(model: string | undefined, secrets: Secrets): Access {
     model,
     config: {
       enabled_providers: there,
-      provider: Object.fromEntries(there.map((each) => [each, { options: { apiKey: `{env:${KEYS[each]}}` } }])),
+      provider: Object.fromEntries(there.map((each) => [each, { options: providerOptions(each, invocation) }])),
     },
   };
 }
 
-/** One endpoint that speaks as OpenAI does, and the one key for it: OpenAI's where it is set, else the first that is. */
-function atEndpoint(baseURL: string, model: string, secrets: Secrets): Access {
+function providerOptions(provider: keyof typeof KEYS, invocation: AgentInvocation): Readonly<Record<string, string>> {
+  const [name, path] = AT_DOOR[provider];
+  const baseURL = modelAddress(invocation, name, { path });
+  return { apiKey: `{env:${KEYS[provider]}}`, ...(baseURL !== undefined && { baseURL }) };
+}
+
+/** One endpoint that speaks as OpenAI does, with OpenAI's key. */
+function atEndpoint(baseUrl: string, model: string, invocation: AgentInvocation): Access {
   const [, name] = split(model);
   const chosen = `${ENDPOINT}/${name}`;
-  const key = [KEYS.openai, ...SECRETS].find((each) => secrets[each] !== undefined);
+  const key = KEYS.openai;
+  const value = invocation.secrets[key];
+  if (value === undefined)
+    throw new UserError(`OpenCode needs ${key} for the endpoint at baseUrl`, {
+      code: 'credential_missing',
+      field: key,
+      remedy: `Set ${key} under Settings → Secrets.`,
+    });
   return {
-    env: key === undefined ? {} : { [key]: secrets[key]! },
+    env: { [key]: value },
     model: chosen,
     config: {
       small_model: chosen, // for the session's title
@@ -143,7 +167,7 @@ function atEndpoint(baseURL: string, model: string, secrets: Secrets): Access {
       provider: {
         [ENDPOINT]: {
           npm: '@ai-sdk/openai-compatible',
-          options: { baseURL, ...(key !== undefined && { apiKey: `{env:${key}}` }) },
+          options: { baseURL: modelAddress(invocation, 'openai', { baseUrl }), apiKey: `{env:${key}}` },
           models: { [name]: {} },
         },
       },

@@ -77,6 +77,27 @@ describe('the command', () => {
     expect(command.argv.join(' ')).not.toContain('canary');
   });
 
+  it('asks at the model door with the part of each address that OpenCode leaves out of its requests', () => {
+    const secrets = { ANTHROPIC_API_KEY: 'token', OPENAI_API_KEY: 'token', GEMINI_API_KEY: 'token' };
+    const { env } = opencode.command({
+      ...{ ...invocation, settings: { agent: 'opencode' }, secrets },
+      modelDoor: 'http://127.0.0.1:4403',
+    });
+    expect(configOf(env)).toMatchObject({
+      provider: {
+        anthropic: { options: { baseURL: 'http://127.0.0.1:4403/model/anthropic/v1' } },
+        openai: { options: { baseURL: 'http://127.0.0.1:4403/model/openai' } },
+        google: { options: { baseURL: 'http://127.0.0.1:4403/model/gemini/v1beta' } },
+      },
+    });
+  });
+
+  it('names the one key that an endpoint of one’s own takes', () => {
+    const settings = { agent: 'opencode', model: 'a/b', baseUrl: 'http://127.0.0.1:4300/v1' };
+    const build = () => opencode.command({ ...invocation, settings, secrets: { GEMINI_API_KEY: 'canary' } });
+    expect(build).toThrow(expect.objectContaining({ code: 'credential_missing', field: 'OPENAI_API_KEY' }));
+  });
+
   it('goes on from a session, at an endpoint of one’s own, with the one key for it', () => {
     const { argv, env } = opencode.command({
       ...invocation,

@@ -1,5 +1,7 @@
 import { TransientError, UserError } from '@capstan/domain';
-import { isPrepareGivenUp, prepareFailure } from './agent-launch.js';
+import { agent } from '@capstan/agents';
+import { agentSecrets, isPrepareGivenUp, prepareFailure } from './agent-launch.js';
+import { egressEnvironment } from './egress-access.js';
 
 it.each([
   ['fetch_refused', 'credential_refused', new UserError('the forge said 403', { code: 'fetch_refused' })],
@@ -21,4 +23,36 @@ it.each([
   ['and then no more', new TransientError('locked', { code: 'locked' }), 3, 2_000, true],
 ])('a preparation is tried again: %s', (_when, error, attempt, elapsedMs, givenUp) => {
   expect(isPrepareGivenUp(error, attempt, elapsedMs)).toBe(givenUp);
+});
+
+describe('what an agent is given for a secret', () => {
+  const token = 'cap_run_spec';
+  const given = (name: string, stored: Readonly<Record<string, string>>) =>
+    agentSecrets(agent(name), { token }, (secret) => Promise.resolve(stored[secret] ?? null));
+
+  it('is the token of its run in place of a key, and a choice as it is', async () => {
+    const stored = { ANTHROPIC_API_KEY: 'sk-ant-canary', CLAUDE_AUTH_MODE: 'api-key' };
+    expect(await given('claude-code', stored)).toEqual({ ANTHROPIC_API_KEY: token, CLAUDE_AUTH_MODE: 'api-key' });
+  });
+
+  it('is the key itself only for a program that takes it to its provider by itself', async () => {
+    const stored = { COPILOT_GITHUB_TOKEN: 'github_pat_canary', OPENAI_API_KEY: 'sk-canary' };
+    expect(await given('copilot', stored)).toEqual({
+      COPILOT_GITHUB_TOKEN: 'github_pat_canary',
+      OPENAI_API_KEY: token,
+    });
+  });
+
+  it('is asked for by name where none is set', async () => {
+    await expect(given('codex', {})).rejects.toMatchObject({ code: 'credential_missing', field: 'OPENAI_API_KEY' });
+  });
+});
+
+it('the proxies of an agent are egress, with the token of its run, and its own hosts are reached without', () => {
+  const proxy = 'http://run:cap_run_a_b-c@127.0.0.1:4403';
+  expect(egressEnvironment({ url: 'http://127.0.0.1:4403', token: 'cap_run_a_b-c' })).toEqual({
+    ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, http_proxy: proxy, https_proxy: proxy },
+    ...{ NO_PROXY: 'localhost,127.0.0.1,::1', no_proxy: 'localhost,127.0.0.1,::1' },
+    NODE_USE_ENV_PROXY: '1',
+  });
 });

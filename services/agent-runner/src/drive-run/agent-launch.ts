@@ -14,6 +14,7 @@ import { forge } from '@capstan/forges';
 import type { Run } from '@capstan/database';
 import type { StartedRun, SupervisorClient } from '@capstan/runtimes';
 import type { DriveWorld } from './drive-run.snapshot.js';
+import { egressEnvironment, type EgressAccess } from './egress-access.js';
 
 /** What the supervisor says when it was asked and couldn't prepare; everything else is the connection's. */
 const PREPARE_REFUSALS = new Set(['fetch_failed', 'locked', 'git_unavailable', 'failed']);
@@ -63,6 +64,7 @@ export function launchRequest(input: {
   readonly directories: TaskDirectories;
   readonly secrets: Readonly<Record<string, string>>;
   readonly podEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly egress: EgressAccess;
   readonly deadlineAt: number;
 }): LaunchRequest {
   const { run, world, agent, directories } = input;
@@ -75,7 +77,8 @@ export function launchRequest(input: {
     worktree: directories.worktree,
     home: directories.home,
     secrets: input.secrets,
-    podEnvironment: input.podEnvironment,
+    podEnvironment: { ...input.podEnvironment, ...egressEnvironment(input.egress) },
+    modelDoor: input.egress.url,
     cacheDirectory: directories.cache,
     ...(resumes(run, world) && { resumeSession: world.session }),
   });
@@ -119,15 +122,20 @@ function promptOf(run: Run, world: DriveWorld): string {
   }).text;
 }
 
-/** The secrets that an agent asked for; at least one of its credentials must be set. Throws UserError `credential_missing`. */
+/**
+ * The secrets that an agent asked for; at least one of its credentials must be set. A key stays outside the pod: in its
+ * place is the run's token, which egress exchanges for it. Throws UserError `credential_missing`.
+ */
 export async function agentSecrets(
   agent: AgentAdapter,
+  { token }: Pick<EgressAccess, 'token'>,
   get: (name: string) => Promise<string | null>,
 ): Promise<Readonly<Record<string, string>>> {
+  const exchanged = (name: string): boolean => agent.credentials.includes(name) && !agent.direct?.includes(name);
   const found: Record<string, string> = {};
   for (const name of [...agent.credentials, ...(agent.options ?? [])]) {
     const value = await get(name);
-    if (value !== null) found[name] = value;
+    if (value !== null) found[name] = exchanged(name) ? token : value;
   }
   if (agent.credentials.length > 0 && !agent.credentials.some((name) => name in found))
     throw new UserError(`${agent.title} needs a credential: none of ${agent.credentials.join(', ')} is set`, {

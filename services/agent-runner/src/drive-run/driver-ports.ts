@@ -1,8 +1,9 @@
-import type { FaultPort } from '@capstan/domain';
+import type { FaultPort, Id } from '@capstan/domain';
 import type { Database } from '@capstan/database';
 import type { Broker } from '@capstan/jetstream';
 import type { Runtime } from '@capstan/runtimes';
 import type { Vault } from '@capstan/service-kit';
+import type { EgressAccess } from './egress-access.js';
 import type { StartGate } from './start-gate.js';
 
 /** What driving a run takes. */
@@ -14,6 +15,8 @@ export interface DriverPorts {
   /** Author of the commits that Capstan makes of leftovers, `Name <address>`. */
   readonly author: string;
   readonly podEnvironment: Readonly<Record<string, string | undefined>>;
+  /** How the agent of that run reaches what is outside. */
+  readonly egress: (runId: Id) => EgressAccess;
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
   readonly faults: FaultPort;
   /** Agents that this replica starts pass through it. */

@@ -196,13 +196,14 @@ export class RunDriver {
   private async startRequest(deadlineAt: number): Promise<Required<StartRequest>> {
     const { run, world, agent, directories } = this;
     const { podEnvironment, vault } = this.ports;
+    const egress = this.ports.egress(run.id);
     const { workspaceId, repositoryId } = run;
     const of = (name: string) => ({ workspaceId, repositoryId, name });
     const token = await this.patience.persist(() => vault.require(of(world.repository.credentialSecret)));
-    const secrets = await agentSecrets(agent, (name) => this.patience.persist(() => vault.get(of(name))));
+    const secrets = await agentSecrets(agent, egress, (name) => this.patience.persist(() => vault.get(of(name))));
     return {
       prepare: prepareRequest(run, world, directories, { token, askedMsAgo: this.askedMsAgo() }),
-      launch: launchRequest({ run, world, agent, directories, secrets, podEnvironment, deadlineAt }),
+      launch: launchRequest({ run, world, agent, directories, secrets, podEnvironment, egress, deadlineAt }),
       follow: { from: this.writer.next, finish: this.finishRequest() },
     };
   }

@@ -14,6 +14,7 @@ import {
   Vault,
   coalesce,
   inSpan,
+  runToken,
   type Identity,
   type Logger,
   type Metrics,
@@ -277,6 +278,10 @@ export class RunnerPool implements BeforeApplicationShutdown {
       vault: this.vault,
       author: this.config.CAPSTAN_COMMIT_AUTHOR,
       podEnvironment: await this.environmentOf(pod),
+      egress: (runId) => ({
+        url: this.config.CAPSTAN_EGRESS_URL,
+        token: runToken(this.config.CAPSTAN_ENCRYPTION_KEY, runId),
+      }),
       report: (level, message, fields) => this.logger[level](fields, message),
       faults: this.faults,
       gate: this.gate,

@@ -36,6 +36,8 @@ export type Secrets = z.infer<typeof SecretsSchema>;
 const CliFile = z.object({ url: z.string(), token: z.string() });
 export type CliAccess = z.infer<typeof CliFile>;
 
+const EgressFile = z.object({ port: z.number().int().min(1).max(65_535) });
+
 /** The files of a data directory. All are 0600 in a directory of 0700. */
 export class DataDirectory {
   constructor(readonly path: string) {}
@@ -132,6 +134,15 @@ export class DataDirectory {
 
   writeCliAccess(access: CliAccess): void {
     writePrivateFile(this.file('cli.json'), JSON.stringify(access));
+  }
+
+  /** Where egress listened last; undefined before the first start. */
+  egressPort(): number | undefined {
+    return readJson(this.file('egress.json'), EgressFile)?.port;
+  }
+
+  writeEgressPort(port: number): void {
+    writePrivateFile(this.file('egress.json'), JSON.stringify({ port }));
   }
 
   private alreadyRunning(state: LauncherState): UserError {

@@ -140,6 +140,7 @@ export class Launcher {
   private async hostEnvironment(servers: Servers, secrets: Secrets): Promise<Record<string, string | undefined>> {
     const webhooksPort = this.config.webhooksPort ?? (await freePort(this.config.port + 1));
     const internalPort = this.config.internalPort ?? (await freePort(this.config.port + 2));
+    const egressPort = await this.egressPort();
     this.note({
       internalUrl: `http://127.0.0.1:${internalPort}`,
       given: { postgres: addressOf(this.config.databaseUrl), nats: addressOf(this.config.natsUrl) },
@@ -157,8 +158,17 @@ export class Launcher {
       CAPSTAN_PORT: String(this.config.port),
       CAPSTAN_WEBHOOKS_PORT: String(webhooksPort),
       CAPSTAN_INTERNAL_PORT: String(internalPort),
+      CAPSTAN_EGRESS_PORT: String(egressPort),
+      CAPSTAN_EGRESS_URL: `http://127.0.0.1:${egressPort}`,
       CAPSTAN_SERVICES: this.config.services.join(','),
     };
+  }
+
+  /** Agents outlive this process and know egress by its port: the one of the last start, wherever it is free. */
+  private async egressPort(): Promise<number> {
+    const port = this.config.egressPort ?? (await freePort(this.directory.egressPort() ?? this.config.port + 3));
+    this.directory.writeEgressPort(port);
+    return port;
   }
 
   /** A host that outlived a killed launcher notices that and stops; it may still be at it, or hang. */
