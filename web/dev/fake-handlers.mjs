@@ -1,4 +1,5 @@
 import { symptomList } from '@capstan/api';
+import { credentialHandlers, credentialsOf } from './fake-credentials.mjs';
 import { parkedHandlers } from './fake-parked.mjs';
 import { eventsOf, headOf, linesOf, podsOf, pullRequestOf, runsOf } from './fake-views.mjs';
 import { idOf, instant, makeTask } from './fake-world.mjs';
@@ -15,6 +16,7 @@ const COLUMNS = ['queued', 'working', 'needs_you', 'in_review', 'done'];
 
 /** One function for each operation of the contract: ({ params, query, body }) → the answer, or [status, answer]. */
 export function makeHandlers(world, announce) {
+  world.credentials ??= credentialsOf(world);
   const bare = ({ isLive: _isLive, ...task }) => task;
   const taskOf = (key) => {
     const task = world.tasks.find(({ id, shortId }) => id === key || shortId === key);
@@ -286,21 +288,7 @@ export function makeHandlers(world, announce) {
       announce({ kind: 'ticket_source', id: source.id, version: 2, taskId: null });
       return { asked: true };
     },
-    listSecrets: () => ({ items: world.secrets }),
-    putSecret: ({ params, body }) => {
-      const secret = { name: params.name, repositoryId: body.repositoryId ?? null, setAt: instant(0), version: 1 };
-      removeOne(
-        world.secrets,
-        ({ name, repositoryId }) => name === secret.name && repositoryId === secret.repositoryId,
-      );
-      world.secrets.push(secret);
-      return secret;
-    },
-    deleteSecret: ({ params, query }) =>
-      removeOne(
-        world.secrets,
-        ({ name, repositoryId }) => name === params.name && repositoryId === (query.repositoryId ?? null),
-      ),
+    ...credentialHandlers(world, announce, (...words) => new Refusal(...words)),
     listSymptoms: () => symptomList(),
     ...parkedHandlers(world, announce, (...words) => new Refusal(...words)),
     listPods: () => ({ items: podsOf(world) }),

@@ -292,12 +292,6 @@ export function makeWorld({ empty = false, lines = 24_000 } = {}) {
           isLive: more.isLive === true,
           isLogExpired: more.isLogExpired === true,
         })),
-    secrets: empty
-      ? []
-      : [
-          { name: 'GITHUB_TOKEN', repositoryId: null, setAt: instant(86_400 * 12), version: 1 },
-          { name: 'ANTHROPIC_KEY', repositoryId: null, setAt: instant(86_400 * 3), version: 2 },
-        ],
     tokens: empty
       ? []
       : [{ id: idOf('token1'), name: 'laptop', createdAt: instant(86_400 * 5), lastUsedAt: instant(600) }],
