@@ -87,7 +87,12 @@ const PAGES = {
   },
   'parked-empty': { path: '/parked', before: () => (world.parked = []), after: () => (world.parked = parkedRows()) },
   help: { path: '/help#image_missing', ready: '#image_missing' },
-  settings: { path: '/settings' },
+  settings: { path: '/settings', ready: '[data-testid=credential]' },
+  'settings-secrets': {
+    path: '/settings',
+    ready: '[data-testid=credential]',
+    act: (page) => page.getByRole('button', { name: 'Set CLAUDE_CODE_OAUTH_TOKEN' }).click(),
+  },
   connection: { path: '/', act: (page) => page.getByTestId('connection').click() },
   actions: { path: taskIn('running', (task) => task.isLive), act: (page) => page.getByLabel('All actions').click() },
   'task-stalled': { path: taskIn('running', (task) => task.stalled) },
