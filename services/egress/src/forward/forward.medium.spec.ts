@@ -1,4 +1,5 @@
 import { createServer as createTcp, type AddressInfo, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { eventually } from '@capstan/test-support';
 import { allOf, aStage, outside, raw, tunnel, viaProxy, type Outside, type Stage } from '../egress.fixture.js';
@@ -105,6 +106,25 @@ describe('a tunnel', () => {
     ]);
     echo.close();
     await other.close();
+  });
+
+  it('speaks TLS to the host that was asked for, and is closed when it names another', async () => {
+    const { run } = await aRun();
+    const to = `house.example:${site.port}`;
+    const first = async (servername: string) => {
+      const { socket, status } = await tunnel(url(), to, stage.token(run));
+      expect(status).toBe(200);
+      return new Promise<string>((resolve) =>
+        connectTls({ socket, servername }).on('error', (error) => resolve(error.message)),
+      );
+    };
+    // The site speaks no TLS: what it says to the hello is heard, so that was let through.
+    expect(await first('house.example')).toMatch(/wrong version number|packet length/i);
+    expect(await first('evil.example')).toMatch(/unrecognized name/i);
+    expect(await stage.recorded(run)).toMatchObject([
+      { verdict: 'allowed', connections: 2 },
+      { verdict: 'blocked', reason: 'tls_name_differs', connections: 1, bytesUp: '0' },
+    ]);
   });
 
   it('through the Unix socket is the same, for this user alone', async () => {

@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Logger } from '@capstan/service-kit';
 import type { Refusal } from '../server/refusal.js';
 import { callUpstream, type Call } from './call-upstream.js';
-import { chooseKey } from './choose-key.decide.js';
-import type { ModelKey } from './keys.decide.js';
-import type { ModelKeys } from './model-keys.js';
-import { pauseMs } from './pause.decide.js';
+import { chooseKey } from './keys/choose-key.decide.js';
+import type { ModelKey } from './keys/keys.decide.js';
+import type { ModelKeys } from './keys/model-keys.js';
+import { pauseMs } from './keys/pause.decide.js';
 
 /** How long a call waits for a key whose limit ends. ms */
 const PATIENCE_MS = 60_000;

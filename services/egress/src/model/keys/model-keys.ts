@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Vault } from '@capstan/service-kit';
-import type { LiveRun } from '../admit/live-runs.js';
+import type { LiveRun } from '../../admit/live-runs.js';
 import type { KeyState } from './choose-key.decide.js';
 import { missingNames, orderKeys, secretNames, type ModelKey } from './keys.decide.js';
-import type { Provider } from './provider.js';
+import type { Provider } from '../provider.js';
 
 /** How long keys that were read are used. ms */
 const FRESH_MS = 3_000;

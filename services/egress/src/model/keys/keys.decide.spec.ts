@@ -1,5 +1,5 @@
 import { missingNames, orderKeys, secretNames } from './keys.decide.js';
-import { PROVIDERS } from './provider.js';
+import { PROVIDERS } from '../provider.js';
 
 const { anthropic, openai } = PROVIDERS;
 const names = (secrets: Record<string, string>, provider = anthropic) =>

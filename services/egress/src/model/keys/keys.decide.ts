@@ -1,4 +1,4 @@
-import type { KeyKind, Provider } from './provider.js';
+import type { KeyKind, Provider } from '../provider.js';
 
 /** A credential of a provider, ready to be sent. */
 export interface ModelKey {
