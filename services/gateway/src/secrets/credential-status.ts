@@ -34,7 +34,8 @@ export function credentialStatuses(facts: CredentialFacts): Credential[] {
       const need = { repositoryId: repository.id, repository: repository.fullName, agent: by };
       const found = secretsOf(repository, names, facts);
       for (const { id } of found) needs.get(id)!.push(need);
-      if (found.length > 0) continue;
+      // A further key for fail-over alone does not do: runs ask for the first.
+      if (found.some(({ name }) => names.includes(name))) continue;
       const key = names.join(' ');
       missing.set(key, { names, neededBy: [...(missing.get(key)?.neededBy ?? []), need] });
     }

@@ -79,6 +79,17 @@ it('names what is missing, once, with everything that needs it', async () => {
   });
 });
 
+it('counts a further key for fail-over to who needs the first, and misses that one all the same', async () => {
+  await repository({ agent: 'codex' });
+  await put('OPENAI_API_KEY_2');
+  const needed = [{ agent: 'Codex' }];
+  expect((await status()).map(({ name, state, neededBy }) => ({ name, state, neededBy }))).toMatchObject([
+    { name: 'GITHUB_TOKEN', state: 'missing' },
+    { name: 'OPENAI_API_KEY', state: 'missing', neededBy: needed },
+    { name: 'OPENAI_API_KEY_2', state: 'unchecked', neededBy: needed },
+  ]);
+});
+
 it('asks for the credential that the choice between two names', async () => {
   await repository({ agent: 'claude-code' });
   await put('ANTHROPIC_API_KEY');
