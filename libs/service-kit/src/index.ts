@@ -21,6 +21,7 @@ export { decideRetention, type RetentionRow } from './retention/retention.decide
 export { retentionLoop } from './retention/retention-loop.js';
 export { Retention, type RetentionRule } from './retention/retention.js';
 export { readRunToken, runToken } from './run-token.js';
+export { UNTRACED } from './telemetry/collector.js';
 export { openLogger, type Logger } from './telemetry/logger.js';
 export { Metrics, type Counter, type Gauge, type Histogram } from './telemetry/metrics.js';
 export { redactText } from './telemetry/redact.js';

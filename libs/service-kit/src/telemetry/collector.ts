@@ -17,6 +17,12 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+/**
+ * Spread into the options of a request that is somebody else's: it gets no span and no `traceparent`, and its headers stay
+ * as they were given (the instrumentation would take a list of them for an object).
+ */
+export const UNTRACED = { capstanUntraced: true } as const;
+
 /** Where spans go. */
 export interface CollectorTarget {
   readonly protocol: 'grpc' | 'http/protobuf';
@@ -66,7 +72,9 @@ export async function openTracing(options: CollectorOptions, logger: Logger): Pr
     contextManager: new StoredContextManager(),
     instrumentations: [
       new HttpInstrumentation({
-        ignoreIncomingRequestHook: ({ url }) => /^\/(livez|readyz|healthz|metrics)/.test(url ?? ''),
+        // What agents send through egress is no work of Capstan's, and tells it nothing of traces.
+        ignoreIncomingRequestHook: ({ url }) => /^\/(livez|readyz|healthz|metrics|model\/)|^https?:/.test(url ?? ''),
+        ignoreOutgoingRequestHook: (request) => 'capstanUntraced' in request,
         // A query may hold a one-time token.
         startIncomingSpanHook: ({ url }) => {
           const path = (url ?? '/').split('?')[0] ?? '/';

@@ -1,4 +1,5 @@
 import { request as ask, type IncomingMessage, type ServerResponse } from 'node:http';
+import { UNTRACED } from '@capstan/service-kit';
 import { CONNECT_MS, checkedConnection, unreachableHost, type Checked } from '../address/reach.js';
 import type { Flow } from '../record/recorder.js';
 import { passedHeaders } from '../server/passed-headers.js';
@@ -18,6 +19,7 @@ export function passRequest(
 ): Promise<Refusal | null> {
   return new Promise((resolve) => {
     const upstream = ask({
+      ...UNTRACED,
       ...{ host: target.host, port: target.port, ...checkedConnection(target.addresses) },
       method: request.method,
       path: `${url.pathname}${url.search}`,

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as askHttp, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as askHttps } from 'node:https';
+import { UNTRACED } from '@capstan/service-kit';
 import { CONNECT_MS, checkedConnection, type Checked } from '../address/reach.js';
 import type { RequestBody } from './request-body.js';
 
@@ -52,6 +53,7 @@ class StaleConnection extends Error {}
 function ask({ url, method, headers, body, checked, connections, signal, sent }: Call): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const upstream = (url.protocol === 'https:' ? askHttps : askHttp)({
+      ...UNTRACED,
       ...{ method, host: checked.host, port: checked.port, path: `${url.pathname}${url.search}` },
       ...checkedConnection(checked.addresses),
       headers: ['Host', url.host, ...headers, ...body.lengthHeader],
