@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseConfig, integer, keepDays } from '@capstan/service-kit';
+import { baseConfig, integer, isolationSettings, keepDays } from '@capstan/service-kit';
 
 const DAY_MS = 86_400_000;
 const ms = (fallback: number, max: number) => integer({ min: 1_000, max }).default(fallback);
@@ -7,6 +7,7 @@ const ms = (fallback: number, max: number) => integer({ min: 1_000, max }).defau
 /** Everything that the pod pool reads from the environment. */
 export const podPoolConfig = baseConfig.extend({
   CAPSTAN_RUNTIME: z.enum(['local']).default('local').meta({ description: 'Where pods live' }),
+  ...isolationSettings,
   CAPSTAN_POD_READY_TIMEOUT_MS: ms(120_000, DAY_MS).meta({ description: 'How long a pod may take to become ready' }),
   CAPSTAN_POD_UNSCHEDULABLE_TIMEOUT_MS: ms(600_000, DAY_MS).meta({
     description: 'The same while the cluster has no room for it',

@@ -78,6 +78,7 @@ describe('provisioning', () => {
       state: 'ready',
       runtime: 'local',
       isolation: 'not_isolated',
+      isolationReason: 'CAPSTAN_ISOLATION is off',
       attempts: 0,
     });
     expect(await events('run.start')).toBe(1);
@@ -104,6 +105,24 @@ describe('provisioning', () => {
     await database.query(`update pod set not_before = now() - interval '1 s'`);
     expect(await step(pod)).toBe('delete');
     expect((await readPod(pod)).deletedAt).not.toBeNull();
+  });
+
+  it('fails where isolation is required and not proven, by the reason', async () => {
+    const isolation = { mode: 'require', bwrap: '/no/such/bwrap', hidden: [], readable: [], unreachable: [] } as const;
+    const strict = createRuntime({ kind: 'local', directory, supervisorFile: supervisorFile(), isolation });
+    const pod = await aWantedPod();
+    for (let attempt = 1; attempt <= MAX_POD_ATTEMPTS; attempt += 1) {
+      expect(await reconcilePod({ ...ports(), runtime: strict }, pod.id, null)).toBe('failed');
+      await database.query(
+        `update pod set not_before = now() - interval '1 s' where id = $1 and state = 'provisioning'`,
+        [pod.id],
+      );
+    }
+    expect(await look(pod)).toBeNull();
+    expect(await readPod(pod)).toMatchObject({
+      state: 'error',
+      problem: { code: 'isolation_unproven', detail: expect.stringContaining('bubblewrap is missing') },
+    });
   });
 
   it('says while it waits what the platform says of the pod', async () => {

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { Module } from '@nestjs/common';
 import { createRuntime } from '@capstan/runtimes';
-import { CONFIG, parkedRows } from '@capstan/service-kit';
+import { CONFIG, localIsolation, parkedRows } from '@capstan/service-kit';
 import { supervisorFile } from '@capstan/supervisor';
 import type { PodPoolConfig } from './pod-pool.config.js';
 import { parkedVerbs } from './parked/parked-rows.apply.js';
@@ -31,6 +31,7 @@ const parked = parkedRows('pod-pool', [Provisioner], (provisioner: Provisioner) 
           kind: config.CAPSTAN_RUNTIME,
           directory: resolve(join(config.CAPSTAN_DATA_DIR, 'pods')),
           supervisorFile: supervisorFile(),
+          isolation: localIsolation(config),
         }),
       inject: [CONFIG],
     },

@@ -23,6 +23,9 @@ export class Pod {
   capacity!: number;
   @Column('text')
   isolation!: Isolation;
+  /** Why it isn't isolated, in words. */
+  @Column('text', { nullable: true })
+  isolationReason!: string | null;
   @Column('jsonb', { nullable: true })
   problem!: AttentionJson | null;
   @Column('timestamptz')

@@ -10,6 +10,7 @@ import { unsetColumns } from './0008-unset-columns.js';
 import { parkedTicketSources } from './0009-parked-ticket-sources.js';
 import { egress } from './0010-egress.js';
 import { credentialCheck } from './0011-credential-check.js';
+import { isolationReason } from './0012-isolation-reason.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   parkedTicketSources,
   egress,
   credentialCheck,
+  isolationReason,
 ];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

@@ -89,11 +89,21 @@ export const POD_SYMPTOMS = {
     cause: 'The API server does not answer.',
     remedy: 'Nothing is lost: it is asked again. Check the API server and the network policy when it lasts.',
   }),
+  isolation_unproven: symptom({
+    category: 'state',
+    retryable: false,
+    title: "The pod's boundary is not proven",
+    cause:
+      'CAPSTAN_ISOLATION is require, and a probe could not prove that an agent reaches nothing but egress; or what the pod was isolated with is gone.',
+    remedy:
+      'Read the detail. Install bubblewrap (apt install bubblewrap), allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0), and see that egress runs; then retry the task.',
+  }),
   agents_not_isolated: symptom({
     category: 'state',
     retryable: false,
     title: 'Agents are not isolated',
-    cause: 'Pods on this machine have no boundary of their own: agents can reach the machine and its network.',
-    remedy: 'Use throw-away tokens and trusted repositories only, or run the pods in a cluster.',
+    cause: 'A pod on this machine has no boundary that a probe proved: agents can reach the machine and its network.',
+    remedy:
+      'Read the reason on the pod: mostly bubblewrap is missing, or user namespaces are switched off. Pods made after the cure are isolated. Until then use throw-away tokens and trusted repositories only.',
   }),
 } as const;

@@ -22,6 +22,11 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
      pod_out_of_memory pod_evicted`,
   ],
   [
+    'services/pod-pool/src/pod-pool.medium.spec.ts',
+    'fails where isolation is required and not proven, by the reason',
+    'isolation_unproven',
+  ],
+  [
     'libs/runtimes/src/kubernetes/refusals.medium.spec.ts',
     'an answer %d is a %s %s with a remedy',
     'pod_refused kubernetes_forbidden kubernetes_unreachable',

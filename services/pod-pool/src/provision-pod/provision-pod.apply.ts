@@ -1,8 +1,8 @@
-import { errorAdvice, type Id, type PodHealthKind } from '@capstan/domain';
+import { UserError, errorAdvice, type Id, type PodHealthKind } from '@capstan/domain';
 import { podChanged, runStart } from '@capstan/events';
 import { PodHealthEvent, newId, type Database, type Pod, type Repository, type Run, type Tx } from '@capstan/database';
 import type { ObservedPod, Runtime } from '@capstan/runtimes';
-import { decidePod, type PodPlan } from './provision-pod.decide.js';
+import { decidePod, decideRefused, type PodPlan } from './provision-pod.decide.js';
 
 export interface ProvisionPorts {
   readonly database: Database;
@@ -31,25 +31,27 @@ export async function reconcilePod(
     [podId],
   );
   if (pod === undefined) return 'none';
-  const decide = (seen: ObservedPod | null): PodPlan =>
-    decidePod({
-      now: pod.now.getTime(),
-      random: ports.random(),
-      readyTimeoutMs: ports.readyTimeoutMs,
-      unschedulableTimeoutMs: ports.unschedulableTimeoutMs,
-      pod: {
-        state: pod.state,
-        attempts: pod.attempts,
-        notBefore: pod.notBefore?.getTime() ?? null,
-        deadlineAt: pod.deadlineAt?.getTime() ?? null,
-      },
-      observed: seen,
-    });
+  const snapshot = {
+    now: pod.now.getTime(),
+    random: ports.random(),
+    readyTimeoutMs: ports.readyTimeoutMs,
+    unschedulableTimeoutMs: ports.unschedulableTimeoutMs,
+    pod: {
+      state: pod.state,
+      attempts: pod.attempts,
+      notBefore: pod.notBefore?.getTime() ?? null,
+      deadlineAt: pod.deadlineAt?.getTime() ?? null,
+    },
+  };
+  const decide = (seen: ObservedPod | null): PodPlan => decidePod({ ...snapshot, observed: seen });
   const plan = decide(observed);
-  if (plan.kind !== 'failed' && plan.kind !== 'lost') {
-    await carryOut(ports, pod, plan, observed);
-    return plan.kind;
-  }
+  const carry = async (next: PodPlan, shown: ObservedPod | null): Promise<PodPlan['kind']> => {
+    const refusal = next.kind === 'create' ? await create(ports, pod, next.deadlineAt) : undefined;
+    const final = refusal === undefined ? next : decideRefused({ ...snapshot, observed: shown }, refusal);
+    await carryOut(ports, pod, final, shown);
+    return final.kind;
+  };
+  if (plan.kind !== 'failed' && plan.kind !== 'lost') return carry(plan, observed);
   // What was seen may be older than the row: a sibling may have made the pod, or made it anew, in between.
   const [now = null] = await ports.runtime.list({ ...POD_LABELS, 'capstan.dev/pod': podId });
   const same = isThere(now) && isThere(observed) ? now.uid === observed.uid : isThere(now) === isThere(observed);
@@ -57,8 +59,7 @@ export async function reconcilePod(
   const confirmed = decide(seen);
   // Here the row may be the older one, so that it can't tell whose attempt this is.
   if (confirmed.kind === 'clear') return 'none';
-  await carryOut(ports, pod, confirmed, seen);
-  return confirmed.kind;
+  return carry(confirmed, seen);
 }
 
 function isThere(pod: ObservedPod | null): pod is ObservedPod {
@@ -78,11 +79,14 @@ async function carryOut(
       await tellPending(ports, pod, observed);
       return;
     case 'create':
-      await create(ports, pod, plan.deadlineAt);
-      return;
+      return; // asked for, and on its way
     case 'ready':
       if (await markReady(ports, pod, observed!))
-        ports.report('info', 'pod is ready', { ...fields, isolation: observed!.isolation });
+        ports.report('info', 'pod is ready', {
+          ...fields,
+          isolation: observed!.isolation,
+          ...(observed!.isolationReason && { isolationReason: observed!.isolationReason }),
+        });
       return;
     case 'failed':
       ports.report('warn', plan.final ? 'pod could not be made' : 'pod will be tried again', {
@@ -118,7 +122,8 @@ async function tellPending(ports: ProvisionPorts, pod: PodRow, observed: Observe
   );
 }
 
-async function create(ports: ProvisionPorts, pod: PodRow, deadlineAt: number): Promise<void> {
+/** Asks for the pod. Answers the refusal of one that can't be made as it has to be; throws every other failure. */
+async function create(ports: ProvisionPorts, pod: PodRow, deadlineAt: number): Promise<UserError | undefined> {
   await ports.database.query(`update pod set deadline_at = coalesce(deadline_at, $2), runtime = $3 where id = $1`, [
     pod.id,
     new Date(deadlineAt),
@@ -130,7 +135,9 @@ async function create(ports: ProvisionPorts, pod: PodRow, deadlineAt: number): P
       labels: { ...POD_LABELS, 'capstan.dev/pod': pod.id, 'capstan.dev/repository': pod.repositoryId },
       ...(pod.image === null ? {} : { image: pod.image }),
     });
+    return undefined;
   } catch (error) {
+    if (error instanceof UserError && error.code === 'isolation_unproven') return error;
     await ports.database.query('update pod set last_error = $2 where id = $1', [pod.id, errorAdvice(error)]);
     throw error;
   }
@@ -141,8 +148,8 @@ async function markReady(ports: ProvisionPorts, pod: PodRow, observed: ObservedP
     const changed = await change(
       tx,
       pod,
-      `state = 'ready', ready_at = clock_timestamp(), isolation = $3, attempts = 0, not_before = null, deadline_at = null, last_error = null, problem = null, last_seen_at = clock_timestamp()`,
-      [observed.isolation],
+      `state = 'ready', ready_at = clock_timestamp(), isolation = $3, isolation_reason = $4, attempts = 0, not_before = null, deadline_at = null, last_error = null, problem = null, last_seen_at = clock_timestamp()`,
+      [observed.isolation, observed.isolationReason ?? null],
     );
     if (!changed) return false;
     await tx.insert(PodHealthEvent, {

@@ -90,6 +90,11 @@ export function decidePod(snapshot: PodSnapshot): PodPlan {
   }
 }
 
+/** The runtime makes no pod whose boundary isn't proven: an attempt that failed, since what it lacks may be on its way. */
+export function decideRefused(snapshot: PodSnapshot, refusal: { readonly message: string }): PodPlan {
+  return failed(snapshot, 'isolation_unproven', refusal.message);
+}
+
 function decideProvisioning(snapshot: PodSnapshot): PodPlan {
   const { pod, observed, now } = snapshot;
   // Each attempt has a deadline before its pod is asked for.

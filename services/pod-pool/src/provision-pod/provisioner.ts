@@ -70,11 +70,9 @@ export class Provisioner implements OnApplicationBootstrap, OnModuleDestroy {
       await former?.catch(() => undefined);
       const seen = observed === undefined ? await this.look(podId) : observed;
       const did = await reconcilePod(this.ports, podId, seen);
-      if (did === 'create') {
-        const now = await this.look(podId);
-        if (now?.phase === 'ready') await reconcilePod(this.ports, podId, now);
-      }
-      if (did === 'ready' || did === 'create') this.sayIsolation(seen);
+      const now = did === 'create' ? await this.look(podId) : seen;
+      if (did === 'create' && now?.phase === 'ready') await reconcilePod(this.ports, podId, now);
+      if (did === 'ready' || did === 'create') this.sayIsolation(now);
     })();
     this.steps.set(podId, work);
     try {
@@ -137,11 +135,11 @@ export class Provisioner implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private sayIsolation(observed: ObservedPod | null): void {
-    if (this.notIsolatedSaid || (observed ?? { isolation: 'not_isolated' }).isolation === 'isolated') return;
+    if (this.notIsolatedSaid || observed?.isolation !== 'not_isolated') return;
     this.notIsolatedSaid = true;
     const code: SymptomCode = 'agents_not_isolated';
     this.logger.warn(
-      { code },
+      { code, reason: observed.isolationReason },
       'agents are not isolated here: they can reach this machine and its network; use throw-away tokens only',
     );
   }

@@ -44,8 +44,10 @@ export function wallArguments(walls: Walls): string[] {
     ...tmpfs('/tmp'),
     ...['--symlink', '/tmp', '/var/tmp'],
     ...walls.files.flatMap(({ from, to }) => readOnly(from, to)),
-    ...masked.flatMap(tmpfs),
-    ...readable.flatMap((path) => readOnly(path)),
+    // What lies deeper comes later, and so over it.
+    ...[...readable.map((path) => [path, ...readOnly(path)]), ...masked.map((path) => [`${path}/`, ...tmpfs(path)])]
+      .sort(([a = ''], [b = '']) => (a < b ? -1 : 1))
+      .flatMap(([, ...words]) => words),
     ...walls.links.flatMap(({ path, target }) => ['--symlink', target, path]),
     ...[...new Set(walls.writable)].sort().flatMap((path) => ['--bind', path, path]),
     ...(walls.egress === undefined ? [] : readOnly(walls.egress, EGRESS_DIRECTORY)),
