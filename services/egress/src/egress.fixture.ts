@@ -14,6 +14,8 @@ import { hostRules } from './forward/host-rule.js';
 /** Egress over a real database, with a table of names instead of the machine's name servers. */
 export interface Stage {
   readonly database: Database;
+  readonly databaseUrl: string;
+  readonly encryptionKey: string;
   readonly vault: Vault;
   readonly egress: Egress;
   readonly socket: string;
@@ -31,9 +33,14 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function aStage({ privateHosts = '' }: { readonly privateHosts?: string } = {}): Promise<Stage> {
+export interface StageOptions {
+  readonly privateHosts?: string;
+  readonly statementTimeoutMs?: number;
+}
+
+export async function aStage({ privateHosts = '', ...patience }: StageOptions = {}): Promise<Stage> {
   const server = await testDatabase({ migrate });
-  const database = await Database.open({ url: server.url });
+  const database = await Database.open({ url: server.url, ...patience });
   const encryptionKey = randomBytes(32).toString('base64');
   const directory = mkdtempSync(join(tmpdir(), 'egress-'));
   const socket = join(directory, 'egress.sock');
@@ -55,7 +62,16 @@ export async function aStage({ privateHosts = '' }: { readonly privateHosts?: st
   });
   await egress.server.open();
   const stage: Stage = {
-    ...{ database, vault: new Vault(database, encryptionKey), egress, socket, log, names },
+    ...{
+      database,
+      databaseUrl: server.url,
+      encryptionKey,
+      vault: new Vault(database, encryptionKey),
+      egress,
+      socket,
+      log,
+      names,
+    },
     token: ({ id }) => runToken(encryptionKey, id),
     aRun: async (over = {}, columns = {}) => {
       const repository = await aRepository(database, over);

@@ -18,7 +18,10 @@ export interface LiveRun {
 }
 
 interface Known {
+  /** When it was last asked for. */
   readonly readAt: number;
+  /** When Postgres last told it. */
+  toldAt: number;
   readonly run: Promise<LiveRun | null>;
 }
 
@@ -52,29 +55,27 @@ export class LiveRuns {
 
   /** Null: it isn't alive. */
   async read(id: Id): Promise<LiveRun | null> {
+    const now = this.now();
     const known = this.known.get(id);
-    const age = known === undefined ? Infinity : this.now() - known.readAt;
-    if (known !== undefined && age < FRESH_MS) return known.run;
+    if (known !== undefined && now - known.readAt < FRESH_MS) return known.run;
     const run = this.query(id).catch((error: unknown) => {
-      if (known !== undefined && age < OUTAGE_MS && isDatabaseOutage(error)) return known.run;
-      throw error;
+      if (known === undefined || now - known.toldAt >= OUTAGE_MS || !isDatabaseOutage(error)) throw error;
+      asked.toldAt = known.toldAt;
+      return known.run;
     });
-    this.known.set(id, { readAt: this.now(), run });
-    try {
-      return await run;
-    } catch (error) {
-      if (this.known.get(id)?.run === run) {
-        if (known === undefined) this.known.delete(id);
-        else this.known.set(id, known);
-      }
-      throw error;
-    }
+    const asked: Known = { readAt: now, toldAt: now, run };
+    this.known.set(id, asked);
+    run.catch(() => {
+      // Whoever asked hears of it, and the next asks anew.
+      if (this.known.get(id) === asked) this.known.delete(id);
+    });
+    return run;
   }
 
   /** Forgets what nobody asked for lately. */
   sweep(): void {
     const oldest = this.now() - OUTAGE_MS;
-    for (const [id, { readAt }] of this.known) if (readAt < oldest) this.known.delete(id);
+    for (const [id, { toldAt }] of this.known) if (toldAt < oldest) this.known.delete(id);
   }
 
   private async query(id: Id): Promise<LiveRun | null> {
