@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseConfig, integer, keepDays } from '@capstan/service-kit';
+import { baseConfig, integer, isolationSettings, keepDays } from '@capstan/service-kit';
 
 /** Everything that the agent runner reads from the environment. */
 export const agentRunnerConfig = baseConfig.extend({
@@ -10,11 +10,7 @@ export const agentRunnerConfig = baseConfig.extend({
     description: 'Agents that this replica starts at the same moment; the next wait for at most two seconds each',
   }),
   CAPSTAN_RUNTIME: z.enum(['local']).default('local').meta({ description: 'Where pods live' }),
-  CAPSTAN_EGRESS_URL: z
-    .url({ protocol: /^http$/, error: 'expected http://host:port' })
-    .transform((url) => url.replace(/\/+$/, ''))
-    .default('http://127.0.0.1:4403')
-    .meta({ description: 'Where agents reach egress, as their pods see it' }),
+  ...isolationSettings,
   CAPSTAN_COMMIT_AUTHOR: z
     .string()
     .regex(/^[^<>\n]+ <[^<>\s]+>$/, 'expected Name <address>')

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { Module } from '@nestjs/common';
 import { Database } from '@capstan/database';
 import { createRuntime, type Runtime } from '@capstan/runtimes';
-import { CONFIG, Vault, parkedRows } from '@capstan/service-kit';
+import { CONFIG, Vault, localIsolation, parkedRows } from '@capstan/service-kit';
 import { supervisorFile } from '@capstan/supervisor';
 import type { AgentRunnerConfig } from './agent-runner.config.js';
 import { ForgetLogsLoop } from './forget-logs/forget-logs.loop.js';
@@ -31,6 +31,7 @@ const parked = parkedRows('agent-runner', [RunnerPool, RUNTIME], (pool: RunnerPo
           kind: config.CAPSTAN_RUNTIME,
           directory: resolve(join(config.CAPSTAN_DATA_DIR, 'pods')),
           supervisorFile: supervisorFile(),
+          isolation: localIsolation(config),
         }),
       inject: [CONFIG],
     },

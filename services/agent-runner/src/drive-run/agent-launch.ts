@@ -12,7 +12,7 @@ import {
 import { renderPrompt, type AgentAdapter, type AgentSettings } from '@capstan/agents';
 import { forge } from '@capstan/forges';
 import type { Run } from '@capstan/database';
-import type { StartedRun, SupervisorClient } from '@capstan/runtimes';
+import type { BoundaryRequest, StartedRun, SupervisorClient } from '@capstan/runtimes';
 import type { DriveWorld } from './drive-run.snapshot.js';
 import { egressEnvironment, type EgressAccess } from './egress-access.js';
 
@@ -21,6 +21,8 @@ const PREPARE_REFUSALS = new Set(['fetch_failed', 'locked', 'git_unavailable', '
 
 /** Directories of a task in its pod. */
 export interface TaskDirectories {
+  /** Everything that is this task's: worktree, home, and what they are made from. */
+  readonly task: string;
   readonly clone: string;
   readonly worktree: string;
   readonly home: string;
@@ -30,7 +32,7 @@ export interface TaskDirectories {
 /** Where things lie under a pod's root: one clone, and one tree and home per task and generation. */
 export function directoriesOf(root: string, run: Pick<Run, 'taskId' | 'generation'>): TaskDirectories {
   const task = `${root}/worktrees/${run.taskId}-g${run.generation}`;
-  return { clone: `${root}/clone`, worktree: `${task}/tree`, home: `${task}/home`, cache: `${root}/cache` };
+  return { task, clone: `${root}/clone`, worktree: `${task}/tree`, home: `${task}/home`, cache: `${root}/cache` };
 }
 
 /** What the supervisor needs to make the worktree. The forge's token is in it: it goes to stdin and nowhere else. */
@@ -93,6 +95,15 @@ export function launchRequest(input: {
     ...(command.keepStdinOpen === undefined ? {} : { keepStdinOpen: command.keepStdinOpen }),
     ...(command.files === undefined ? {} : { files: command.files }),
   };
+}
+
+/** What the agent is to see of its pod and of the machine: its own task and the pod's caches, and what these need. */
+export function boundaryRequest(
+  { task, cache, clone }: TaskDirectories,
+  { argv, env }: Pick<LaunchRequest, 'argv' | 'env'>,
+): BoundaryRequest {
+  const [name = ''] = argv;
+  return { writable: [task, cache], readable: [clone], program: { name, path: env['PATH'] ?? '' } };
 }
 
 /** Whether the run goes on from the session of the task's last one. */
@@ -184,10 +195,11 @@ export function prepareFailure(error: unknown): RunOutcome {
 /** The outcome of a run whose agent can't be started with the settings or credentials that there are. */
 export function settingsFailure(error: UserError): RunOutcome {
   const missing = error.code === 'credential_missing';
+  const own = missing || error.code === 'isolation_unproven';
   return {
     kind: missing ? 'credential_refused' : 'failed',
     detail: [error.message, error.remedy].filter(Boolean).join('. '),
-    symptom: missing ? 'credential_missing' : 'agent_settings_invalid',
+    symptom: own ? error.code : 'agent_settings_invalid',
   };
 }
 

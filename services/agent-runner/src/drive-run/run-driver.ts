@@ -14,6 +14,7 @@ import type { RenewedRun } from '../lease-run/lease-run.apply.js';
 import { FencedError, LogWriter } from '../write-log/log-writer.js';
 import {
   agentSecrets,
+  boundaryRequest,
   directoriesOf,
   isPrepareGivenUp,
   launchRequest,
@@ -201,9 +202,11 @@ export class RunDriver {
     const of = (name: string) => ({ workspaceId, repositoryId, name });
     const token = await this.patience.persist(() => vault.require(of(world.repository.credentialSecret)));
     const secrets = await agentSecrets(agent, egress, (name) => this.patience.persist(() => vault.get(of(name))));
+    const launch = launchRequest({ run, world, agent, directories, secrets, podEnvironment, egress, deadlineAt });
+    const boundary = await this.ports.runtime.boundary(world.pod.name, boundaryRequest(directories, launch));
     return {
       prepare: prepareRequest(run, world, directories, { token, askedMsAgo: this.askedMsAgo() }),
-      launch: launchRequest({ run, world, agent, directories, secrets, podEnvironment, egress, deadlineAt }),
+      launch: { ...launch, ...(boundary && { boundary }) },
       follow: { from: this.writer.next, finish: this.finishRequest() },
     };
   }
