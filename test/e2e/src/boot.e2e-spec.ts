@@ -11,7 +11,16 @@ import {
   type System,
 } from '@capstan/test-support';
 
-const SERVICES = ['scheduler', 'pod-pool', 'agent-runner', 'pr-watcher', 'ticket-sync', 'webhooks', 'gateway'] as const;
+const SERVICES = [
+  'scheduler',
+  'pod-pool',
+  'agent-runner',
+  'pr-watcher',
+  'ticket-sync',
+  'webhooks',
+  'egress',
+  'gateway',
+] as const;
 
 interface Ended {
   readonly code: number | null;
@@ -41,7 +50,7 @@ describe('Boot', () => {
       hosts.push(host);
       await host.untilReady();
       expect((await fetch(`${host.internalUrl}/livez`)).status).toBe(200);
-      // A machine that is busy with six hosts may make one check late; its body says which one then.
+      // A machine that is busy with seven hosts may make one check late; its body says which one then.
       await eventually(async () => {
         const ready = await fetch(`${host.internalUrl}/readyz`);
         if (!ready.ok) throw new Error(`${ready.status} ${await ready.text()}`);
@@ -50,7 +59,7 @@ describe('Boot', () => {
     });
 
     it('all of them together carry a ticket to its merge', async () => {
-      const number = await system.ticket('Seven hosts', change('seven'));
+      const number = await system.ticket('Eight hosts', change('eight'));
       const task = await system.taskOf(number);
       await system.untilState(task.id, 'completed', 60_000);
       await system.untilTicketClosed(number);

@@ -54,6 +54,8 @@ export class LoneHost {
         CAPSTAN_PORT: String(port),
         CAPSTAN_WEBHOOKS_PORT: String(port + 1),
         CAPSTAN_INTERNAL_PORT: String(port + 2),
+        CAPSTAN_EGRESS_PORT: '0',
+        CAPSTAN_ISOLATION: 'off',
         CAPSTAN_SERVICES: services,
         CAPSTAN_PR_WATCH_INTERVAL_MS: '2000',
         CAPSTAN_TICKET_POLL_INTERVAL_MS: '2000',

@@ -122,6 +122,8 @@ export class System {
         CAPSTAN_STRICT_ANSWERS: 'true',
         CAPSTAN_PR_WATCH_INTERVAL_MS: '2000',
         CAPSTAN_TICKET_POLL_INTERVAL_MS: '2000',
+        // The ticket agent and the spec speak through files outside of its worktree.
+        CAPSTAN_ISOLATION: 'off',
         ...this.options.env,
       },
       readyWithinMs: 90_000,

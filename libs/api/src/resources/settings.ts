@@ -153,6 +153,7 @@ export const Pod = z
     runtime: z.enum(RUNTIME_KINDS),
     state: z.enum(POD_STATES),
     isolation: z.enum(['isolated', 'not_isolated']),
+    isolationReason: z.string().nullable().meta({ description: 'Why it is not isolated, as the probe found it' }),
     capacity: z.number().int(),
     used: z.number().int(),
     attempts: z.number().int(),

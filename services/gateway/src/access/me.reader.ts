@@ -21,7 +21,8 @@ export async function readMe(tx: Tx, userId: Id, workspaceId: Id): Promise<Me> {
   }>(
     `select u.email, u.name as user_name, m.role, w.name, w.slug, w.paused_at,
             ${PAUSED_BY} as paused_by,
-            (select bool_and(isolation = 'isolated') from pod where workspace_id = w.id and deleted_at is null) as isolated
+            (select bool_and(isolation = 'isolated') from pod
+              where workspace_id = w.id and deleted_at is null and state = 'ready') as isolated
        from "user" u join membership m on m.user_id = u.id join workspace w on w.id = m.workspace_id
       where u.id = $1 and w.id = $2`,
     [userId, workspaceId],
@@ -32,7 +33,7 @@ export async function readMe(tx: Tx, userId: Id, workspaceId: Id): Promise<Me> {
     workspace: { id: workspaceId, name, slug, pausedAt: pausedAt?.toISOString() ?? null, pausedBy },
     role,
     permissions: [...ROLE_PERMISSIONS[role]],
-    isolation: isolated === true ? 'isolated' : 'not_isolated',
+    isolation: isolated === null ? 'unknown' : isolated ? 'isolated' : 'not_isolated',
     version: VERSION,
   };
 }

@@ -33,6 +33,7 @@ export async function listPods(tx: Tx, workspaceId: Id): Promise<PodAnswer[]> {
     runtime: row.runtime ?? 'local',
     state: row.state,
     isolation: row.isolation,
+    isolationReason: row.isolationReason,
     capacity: row.capacity,
     used: row.used,
     attempts: row.attempts,

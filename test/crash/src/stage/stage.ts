@@ -274,6 +274,8 @@ function environment(servers: Servers, secrets: Secrets, options: StageOptions):
     CAPSTAN_SETUP_TOKEN: secrets.setUpToken,
     CAPSTAN_CLI_TOKEN: secrets.cliToken,
     CAPSTAN_STRICT_ANSWERS: 'true',
+    // The agents leave word outside of their worktrees for the auditor.
+    CAPSTAN_ISOLATION: 'off',
     CAPSTAN_MAX_CONCURRENT: String(options.maxConcurrent),
     CAPSTAN_PR_WATCH_INTERVAL_MS: '3000',
     CAPSTAN_TICKET_POLL_INTERVAL_MS: '3000',
