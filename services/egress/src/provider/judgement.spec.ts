@@ -31,6 +31,13 @@ it.each<readonly [string, Call, ReturnType<typeof answered>, string, string]>([
     'Please log in',
   ],
   [
+    'a list that Anthropic keeps from subscriptions',
+    'anthropic-token',
+    answered(401, anthropic('authentication_error', 'OAuth authentication is currently not supported.')),
+    'inconclusive',
+    'OAuth authentication is currently not supported.',
+  ],
+  [
     'a wrong key at OpenAI',
     'openai',
     answered(401, { error: { message: 'Incorrect API key', type: 'invalid_request_error', code: 'invalid_api_key' } }),

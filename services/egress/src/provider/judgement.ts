@@ -18,6 +18,8 @@ export function judgeAnswer(call: Call, answer: ProviderAnswer): Judgement {
   const words = error.message ?? `HTTP ${answer.status}`;
   const { status } = answer;
   if (status >= 200 && status < 300) return judgeSuccess(call, answer);
+  // It is the list of models that is not for subscriptions; Claude Code may work with the token all the same.
+  if (call === 'anthropic-token' && /\bOAuth authentication is\b/i.test(words)) return { state: 'inconclusive', words };
   if (status === 401 || status === 402) return { state: error.expired ? 'expired' : 'refused', words };
   if (status === 400 && error.keyInvalid) return { state: error.expired ? 'expired' : 'refused', words };
   if (status === 403) return judgeForbidden(answer, error, words);
