@@ -107,7 +107,8 @@ export class Demo {
     this.capstan = await CapstanProcess.start({
       dataDir: join(dataDir, 'capstan'),
       port: this.config.port ?? (await freePort(4400)),
-      env: { CAPSTAN_LOG_FORMAT: 'text' },
+      // The scripted agent is no program that is installed: it has to be shown to its own boundary.
+      env: { CAPSTAN_LOG_FORMAT: 'text', CAPSTAN_ISOLATION_READABLE: join(ROOT, 'test/demo/agent') },
       progress: (event) => {
         if (event['event'] === 'step' && typeof event['text'] === 'string')
           this.narrator.step(event['text'], Number(event['ms']) / 1000);

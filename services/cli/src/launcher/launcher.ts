@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { TransientError, errorText } from '@capstan/domain';
 import type { CliConfig } from '../cli.config.js';
+import { findBubblewrap } from '../servers/bubblewrap-binary.js';
 import { freePort } from '../servers/free-port.js';
 import { isAlive, stopProcess } from '../servers/process-identity.js';
 import { rotateLogs } from '../servers/log-rotation.js';
@@ -141,6 +142,7 @@ export class Launcher {
     const webhooksPort = this.config.webhooksPort ?? (await freePort(this.config.port + 1));
     const internalPort = this.config.internalPort ?? (await freePort(this.config.port + 2));
     const egressPort = await this.egressPort();
+    const bubblewrap = await this.bubblewrap();
     this.note({
       internalUrl: `http://127.0.0.1:${internalPort}`,
       given: { postgres: addressOf(this.config.databaseUrl), nats: addressOf(this.config.natsUrl) },
@@ -160,8 +162,16 @@ export class Launcher {
       CAPSTAN_INTERNAL_PORT: String(internalPort),
       CAPSTAN_EGRESS_PORT: String(egressPort),
       CAPSTAN_EGRESS_URL: `http://127.0.0.1:${egressPort}`,
+      ...(bubblewrap === undefined ? {} : { CAPSTAN_BWRAP_BIN: bubblewrap }),
       CAPSTAN_SERVICES: this.config.services.join(','),
     };
+  }
+
+  /** What pods are isolated with, unless the environment says otherwise. */
+  private async bubblewrap(): Promise<string | undefined> {
+    const { environment, rootDir, path } = this.config;
+    if (environment['CAPSTAN_BWRAP_BIN'] || environment['CAPSTAN_ISOLATION'] === 'off') return undefined;
+    return findBubblewrap({ rootDir, path, progress: (text) => this.tell({ kind: 'progress', text }) });
   }
 
   /** Agents outlive this process and know egress by its port: the one of the last start, wherever it is free. */

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { UserError } from '@capstan/domain';
+import { cachedFile, fetchCommand, lastWords, lookFor, type FetchedBinary } from './fetched-binary.js';
 
 /** The oldest version whose JetStream does what Capstan asks of it; older ones drop settings silently. */
 export const NATS_FLOOR = '2.10.0';
@@ -21,22 +20,15 @@ export interface NatsBinaryOptions {
  */
 export function findNats(options: NatsBinaryOptions): string {
   if (options.fromEnvironment !== undefined) return demand(options.fromEnvironment);
-  const cached = join(options.rootDir, '.cache', 'nats', 'nats-server');
-  const tried: string[] = [];
-  const onPath = options.path.split(delimiter).map((directory) => join(directory, 'nats-server'));
-  for (const candidate of [...onPath, cached]) {
-    if (!existsSync(candidate)) continue;
-    const refusal = refusalOf(candidate);
-    if (refusal === undefined) return candidate;
-    tried.push(refusal);
-  }
+  const { rootDir, path } = options;
+  const wanted: FetchedBinary = { rootDir, path, file: 'nats-server', cache: 'nats', script: 'get-nats.sh', refusalOf };
+  const there = lookFor(wanted);
+  if ('binary' in there) return there.binary;
   options.progress?.('fetching nats-server into .cache/nats (once)');
-  const script = join(options.rootDir, 'scripts', 'get-nats.sh');
-  const fetched = spawnSync('bash', [script, join(options.rootDir, '.cache', 'nats')], { encoding: 'utf8' });
+  const fetched = spawnSync(...fetchCommand(wanted), { encoding: 'utf8' });
+  const cached = cachedFile(wanted);
   if (fetched.status === 0 && refusalOf(cached) === undefined) return cached;
-  tried.push(
-    `scripts/get-nats.sh: ${(fetched.error?.message ?? fetched.stderr).trim().split('\n').slice(-3).join('; ')}`,
-  );
+  const tried = [...there.refusals, lastWords(wanted.script, fetched.error?.message ?? fetched.stderr)];
   throw new UserError(`no nats-server ${NATS_FLOOR} or newer was found (${tried.join('; ')})`, {
     code: 'nats_missing',
   });

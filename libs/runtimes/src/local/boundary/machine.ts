@@ -106,8 +106,9 @@ export interface Installation {
  * Python's, else its file alone. A directory that merely holds it is never shown: it may be somebody's home.
  */
 export function installationOf(program: string, path: string): Installation {
-  const found = isAbsolute(program) ? program : onPath(program, path);
-  if (found === undefined || !existsSync(found)) return { readable: [], links: [] };
+  // Whoever names a program shows it to the agent: no file that isn't one.
+  const found = isAbsolute(program) ? (isProgram(program) ? program : undefined) : onPath(program, path);
+  if (found === undefined) return { readable: [], links: [] };
   const real = realpathSync(found);
   const places = [packageOf(real)].filter((place) => !TOP.some((top) => isIn(place, top)));
   const reached = [...TOP, ...places].some((place) => isIn(found, place));
@@ -120,14 +121,16 @@ export function onPath(program: string, path: string): string | undefined {
     .split(delimiter)
     .filter((directory) => isAbsolute(directory))
     .map((directory) => join(directory, program))
-    .find((candidate) => {
-      try {
-        accessSync(candidate, constants.X_OK);
-        return statSync(candidate).isFile();
-      } catch {
-        return false;
-      }
-    });
+    .find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function packageOf(real: string): string {
