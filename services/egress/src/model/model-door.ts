@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { credentialsFor } from '@capstan/agents';
 import type { Database } from '@capstan/database';
 import { TransientError, errorText } from '@capstan/domain';
 import type { Counter, Logger, Metrics, Vault } from '@capstan/service-kit';
@@ -16,7 +17,7 @@ import { Connections, type Call } from './call-upstream.js';
 import { exchange } from './exchange.js';
 import type { ModelKey } from './keys/keys.decide.js';
 import { ModelKeys } from './keys/model-keys.js';
-import { PATH_BLOCKED, TOO_MANY, UNAVAILABLE, noKey, unadmitted } from './model-refusals.js';
+import { PATH_BLOCKED, TOO_MANY, UNAVAILABLE, noKey, providerBlocked, unadmitted } from './model-refusals.js';
 import { PROVIDERS, type Provider, type ProviderName } from './provider.js';
 import { KeptBytes, RequestBody } from './request-body.js';
 import { askedModel, namedModel, priceOf } from './usage/priced-model.js';
@@ -111,6 +112,10 @@ export class ModelDoor implements Door {
       return refusal;
     };
     if (url === null) return blocked(PATH_BLOCKED);
+    const taken = credentialsFor(run.agent);
+    // A command takes none by name: a person chose what runs there.
+    if (taken.length > 0 && !provider.keys.some(({ secret }) => taken.includes(secret)))
+      return blocked(providerBlocked(run.agent.agent, provider.title, taken));
     const [checked, { keys, wanted }, over] = await Promise.all([
       // A person set the address: it may be in the house.
       reach.check(target, baseUrl === undefined ? 'public' : 'private'),

@@ -19,6 +19,15 @@ export function noKey(title: string, wanted: readonly string[]): Refusal {
   };
 }
 
+/** @param names secrets that the agent takes */
+export function providerBlocked(agent: string, title: string, names: readonly string[]): Refusal {
+  return {
+    reason: 'provider_blocked',
+    status: 403,
+    words: `the agent ${agent} has nothing to ask of ${title}: it takes ${names.join(' or ')}.`,
+  };
+}
+
 export const PATH_BLOCKED: Refusal = {
   reason: 'path_blocked',
   status: 403,

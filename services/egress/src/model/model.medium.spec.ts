@@ -351,6 +351,17 @@ describe('nothing is asked', () => {
     expect(provider.asked).toEqual([]);
   });
 
+  it('of a provider that the agent has no business with', async () => {
+    const agent = { agent: 'codex', baseUrl: provider.url };
+    const run = await aRun({ ANTHROPIC_API_KEY: 'key', OPENAI_API_KEY: 'key' }, { agent });
+    provider.script = answerJson(200, {});
+    expect((await openai(run)).status).toBe(200);
+    const answer = await anthropic(run);
+    expect(answer).toMatchObject({ status: 403, headers: { 'x-capstan-egress': 'provider_blocked' } });
+    expect(answer.body).toContain('OPENAI_API_KEY');
+    expect(provider.asked).toHaveLength(1);
+  });
+
   it('once the task has cost what it may', async () => {
     provider.script = answered('claude-x', {});
     const run = await aRun({ ANTHROPIC_API_KEY: 'key' });

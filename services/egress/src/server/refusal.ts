@@ -11,6 +11,7 @@ export type RefusalReason =
   | 'not_understood'
   | 'path_blocked'
   | 'port_blocked'
+  | 'provider_blocked'
   | 'run_over'
   | 'tls_name_differs'
   | 'token_missing'
