@@ -63,6 +63,8 @@ export interface BoundaryRequest {
   readonly readable: readonly string[];
   /** The agent's program, by name or path, and where it is looked for: its installation is made readable. */
   readonly program?: { readonly name: string; readonly path: string };
+  /** Files outside that the agent's command line names, e.g. its script: each that is there is made readable, alone. */
+  readonly files?: readonly string[];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -79,7 +79,7 @@ export class LocalBoundary {
   }
 
   private async walls(bwrap: string, request: BoundaryRequest): Promise<Walls> {
-    const { program, readable, writable } = request;
+    const { program, files = [], readable, writable } = request;
     const { egress } = this.settings;
     this.features ??= featuresOf(bwrap);
     if (egress !== undefined) await mkdir(dirname(egress.socket), { recursive: true, mode: 0o700 });
@@ -99,6 +99,7 @@ export class LocalBoundary {
         ...supervisor,
         ...tools.flatMap((tool) => tool.readable),
         ...further,
+        ...files.filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true),
         ...readable,
       ],
       links: tools.flatMap((tool) => tool.links),
