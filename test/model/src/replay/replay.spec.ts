@@ -68,6 +68,24 @@ describe('A recorded trace', () => {
     expect(violationOf([...RECORDED.slice(0, at + 1), passing])?.what).toMatch(/neither a lease nor a fence/);
   });
 
+  it('may start a task whose run was launched, and is over by then', () => {
+    const at = RECORDED.findIndex(
+      ({ table, old, new: now }) => table === 'task' && old?.state === 'provisioning' && now.state === 'running',
+    );
+    const start = RECORDED[at] as TraceStep<'task'>;
+    const runId = start.new.current_run_id;
+    const runs = RECORDED.slice(0, at).filter(
+      (step): step is TraceStep<'run'> => step.table === 'run' && step.id === runId,
+    );
+    const { new: old, ...last } = runs.at(-1)!;
+    const end = { owner: null, lease_expires_at: null, version: old.version + 1 };
+    const over = { ...old, ...end, state: 'finished' as const, outcome: { kind: 'failed' }, launched_at: 'then' };
+    const ended = { ...last, seq: start.seq - 0.5, op: 'update' as const, old, new: over };
+    expect(violationOf([...RECORDED.slice(0, at), ended, start])).toBeNull();
+    const never = { ...ended, new: { ...over, launched_at: null } };
+    expect(violationOf([...RECORDED.slice(0, at), never, start])?.what).toMatch(/it started, and its run is finished/);
+  });
+
   it('is told with what led to the violation', () => {
     const steps = doctored(move('run', 'running', 'finished'), set({ outcome: null }));
     const text = tellViolation(violationOf(steps)!);

@@ -64,9 +64,10 @@ function because(name: TransitionName, old: TaskColumns, now: TaskColumns, prese
       return now.run_count === old.run_count + 1
         ? null
         : `it was placed, and its runs went from ${old.run_count} to ${now.run_count}`;
+    // What was read a moment before: a run that was launched may be over when this is committed.
     case 'start': {
-      const worked = outcome === 'commits' || outcome === 'no_changes' || outcome === 'limit_reached';
-      return run?.state === 'running' || worked ? null : `it started, and its run is ${run?.state ?? 'missing'}`;
+      const launched = run?.state === 'running' || (over && (run?.launched_at ?? null) !== null);
+      return launched ? null : `it started, and its run is ${run?.state ?? 'missing'}`;
     }
     case 'openPullRequest':
       return outcome === 'commits' ? null : `its pull request was opened, and its run left ${outcome ?? 'nothing yet'}`;

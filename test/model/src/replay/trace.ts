@@ -24,6 +24,7 @@ export interface RunColumns {
   readonly epoch: number;
   readonly lease_expires_at: string | null;
   readonly fenced_at: string | null;
+  readonly launched_at?: string | null;
   readonly parked_at?: string | null;
   readonly outcome: { readonly kind: string } | null;
   readonly journal_line: number;

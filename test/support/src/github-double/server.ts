@@ -72,8 +72,9 @@ export class DoubleServer {
     };
     if (fault?.delayMs) await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
     if (fault && !fault.afterExecution && isAnAnswer(fault)) {
-      request.resume();
-      note(fault.status ?? 500);
+      // Refused as it is, it is told what was asked: two that were refused may have been about different things.
+      if (gitRequestOf(url)) request.resume();
+      note(fault.status ?? 500, gitRequestOf(url) ? undefined : parse(await read(request)));
       return this.write(response, faultAnswer(fault));
     }
     const loseAnswer = fault?.afterExecution ?? false;
