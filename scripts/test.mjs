@@ -74,6 +74,11 @@ const SUITES = {
     args: (file) => [...jest, '-c', 'test/agents/jest.config.mjs', '-w', '1', '--json', `--outputFile=${file}`],
     count: jestCount,
   },
+  // What a hostile agent gets at.
+  containment: {
+    args: (file) => [...jest, '-c', 'test/containment/jest.config.mjs', '-w', '1', '--json', `--outputFile=${file}`],
+    count: jestCount,
+  },
   crash: {
     args: () => ['test/crash/dist/main.js'],
     env: (file) => ({ CAPSTAN_CRASH_REPORT: file }),

@@ -1,16 +1,19 @@
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer, type Server } from 'node:net';
+
+/** Below the ports that systems give to connections by themselves: those may be taken again a moment later. */
+const [LOWEST, HIGHEST] = [12_000, 32_000];
 
 /** `count` consecutive ports on loopback that nobody listens on now. The launcher takes those after its own too. */
 export async function freePorts(count: number): Promise<number> {
   for (;;) {
-    const first = await listen(0);
-    const port = (first.address() as AddressInfo).port;
-    const taken: Server[] = [first];
+    const port = randomInt(LOWEST, HIGHEST);
+    const taken: Server[] = [];
     try {
-      for (let offset = 1; offset < count; offset += 1) taken.push(await listen(port + offset));
+      for (let offset = 0; offset < count; offset += 1) taken.push(await listen(port + offset));
       return port;
     } catch {
-      // one of the following is taken: another place
+      // one of them is taken: another place
     } finally {
       await Promise.all(taken.map((server) => new Promise((resolve) => server.close(resolve))));
     }

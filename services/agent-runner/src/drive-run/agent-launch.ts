@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import {
   MAX_JOURNAL_BYTES,
   RUN_ID_VARIABLE,
@@ -102,8 +103,9 @@ export function boundaryRequest(
   { task, cache, clone }: TaskDirectories,
   { argv, env }: Pick<LaunchRequest, 'argv' | 'env'>,
 ): BoundaryRequest {
-  const [name = ''] = argv;
-  return { writable: [task, cache], readable: [clone], program: { name, path: env['PATH'] ?? '' } };
+  const [name = '', ...rest] = argv;
+  const program = { name, path: env['PATH'] ?? '' };
+  return { writable: [task, cache], readable: [clone], program, files: rest.filter((word) => isAbsolute(word)) };
 }
 
 /** Whether the run goes on from the session of the task's last one. */
