@@ -22,6 +22,7 @@ describe('Faults, with the real agent programs', () => {
     refusing = await FaultyModel.start(REFUSED_KEY);
     hanging = await FaultyModel.start('hang');
     system = await aSystem({
+      env: { CAPSTAN_ISOLATION: 'require' },
       repositories: AGENT_CLIS.flatMap((cli) => [
         repository(cli, 'refused', refusing),
         repository(cli, 'hanging', hanging),

@@ -20,6 +20,7 @@ describe('The main job, by the real agent programs', () => {
   beforeAll(async () => {
     model = await ScriptedModel.start(commit);
     system = await aSystem({
+      env: { CAPSTAN_ISOLATION: 'require' },
       repositories: AGENT_CLIS.map((cli) => ({
         fullName: fullName(cli),
         requiredChecks: ['test'],
