@@ -187,6 +187,16 @@ describe('an agent in a boundary', () => {
     expect(await exitOf()).toMatchObject({ ended: 'start_failed', message: expect.stringContaining('/no/such/bwrap') });
   }, 30_000);
 
+  it('leaves nothing of a boundary that came up for a run which never began', async () => {
+    const prepare = { remoteUrl: join(pod.root, 'gone'), baseBranch: 'main', branch: 'b', fresh: false };
+    const launch = { epoch: 1, argv: ['/bin/true'], env: {}, cwd: task, deadlineAt: 0, maxJournalBytes: 1 };
+    const places = { clone: 'clone', worktree: 'task/tree', home: 'task/home' };
+    const request = { prepare: { ...prepare, ...places }, launch: { ...launch, boundary: boundary() } };
+    expect(pod.ask('start', runId, request).error?.code).toBe('fetch_failed');
+    await eventually(() => pod.processes(runId).length === 0);
+    expect(pod.status(runId).state).toBe('unknown');
+  }, 30_000);
+
   it('lets nothing be written outside by a link in the place of a file that it is given', async () => {
     const elsewhere = join(pod.root, 'elsewhere');
     mkdirSync(elsewhere);
