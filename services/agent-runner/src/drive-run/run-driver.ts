@@ -34,6 +34,7 @@ import { judgeRun } from './judge-run.decide.js';
 import { Patience } from './patience.js';
 import { handBack } from './run-control.apply.js';
 import { RunControl } from './run-control.js';
+import { judgedByBudget } from './spent-budget.js';
 import { Ended, HeldBack, STOPPED_BEFORE, type RunEnd } from './run-end.js';
 
 /** A pod that is not known to be gone is asked again for this long before the run counts as lost, ms. */
@@ -310,7 +311,8 @@ export class RunDriver {
   private async judge({ exit, finished }: RunEnd): Promise<RunOutcome> {
     await this.ports.faults('finish.before');
     const base = this.run.baseSha ?? '';
-    const judgement = this.agent.judge(this.writer.parseState, exit);
+    const own = this.agent.judge(this.writer.parseState, exit);
+    const judgement = await this.patience.persist(() => judgedByBudget(this.ports.database, this.run, this.agent, own));
     let finish = finished ?? null;
     if (exit.ended !== 'stopped' && finish === null) {
       try {
