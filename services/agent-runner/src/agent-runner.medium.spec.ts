@@ -479,6 +479,8 @@ describe('a runner', () => {
       runtime,
       {
         CAPSTAN_WORKER_SLOTS: slots,
+        CAPSTAN_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+        CAPSTAN_EGRESS_URL: 'http://127.0.0.1:4403',
         CAPSTAN_STARTS_AT_ONCE: 8,
         CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>',
       } as AgentRunnerConfig,

@@ -77,6 +77,8 @@ const aPool = (instance = 'spec') => {
       CAPSTAN_WORKER_SLOTS: 5,
       CAPSTAN_STARTS_AT_ONCE: 8,
       CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>',
+      CAPSTAN_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      CAPSTAN_EGRESS_URL: 'http://127.0.0.1:4403',
     } as AgentRunnerConfig,
     openLogger({ format: 'json', level: 'fatal', secrets: [] }),
     noFaults,
