@@ -61,16 +61,21 @@ const MAX_CONCURRENT = 12;
 /** From this size on, every fault point has to be met. */
 const ALL_POINTS_FROM_TASKS = 200;
 
+function paceOf(tasks: number): { readonly spreadMs: number; readonly gapMs: readonly [number, number] } {
+  const long = tasks >= LONG_FROM_TASKS;
+  const spreadMs = Math.max(20_000, tasks * (long ? LONG_SPREAD_PER_TASK_MS : SPREAD_PER_TASK_MS));
+  return { spreadMs, gapMs: long ? LONG_GAP_MS : GAP_MS };
+}
+
 export async function runCrash(config: CrashConfig, print: (line: string) => void): Promise<CrashReport> {
   const began = performance.now();
   const say = (text: string): void =>
     print(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${text}`);
   const random = new Random(config.seed);
-  const long = config.tasks >= LONG_FROM_TASKS;
-  const spreadMs = Math.max(20_000, config.tasks * (long ? LONG_SPREAD_PER_TASK_MS : SPREAD_PER_TASK_MS));
+  const { spreadMs, gapMs } = paceOf(config.tasks);
   const planned = planTasks(config.tasks, spreadMs, REPOSITORIES, random.fork(), config.lineEveryMs);
   const actions = ACTIONS.filter(({ name }) => config.actions === null || config.actions.includes(name));
-  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, long ? LONG_GAP_MS : GAP_MS, random.fork());
+  const schedule = planSchedule(actions, spreadMs + AFTERMATH_MS, gapMs, random.fork());
   print(`CAPSTAN_CRASH_SEED=${config.seed}: ${config.tasks} tasks, ${schedule.length} actions`);
   for (const { atMs, action, seed } of schedule) print(`  planned ${(atMs / 1_000).toFixed(1)} s ${action} (${seed})`);
 

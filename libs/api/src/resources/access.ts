@@ -18,11 +18,9 @@ export const Me = z
     }),
     role: z.enum(ROLES),
     permissions: z.array(z.string()),
-    isolation: z
-      .enum(['isolated', 'not_isolated', 'unknown'])
-      .meta({
-        description: 'not_isolated: agents here can reach this machine and its network; unknown: no pod stands yet',
-      }),
+    isolation: z.enum(['isolated', 'not_isolated', 'unknown']).meta({
+      description: 'not_isolated: agents here can reach this machine and its network; unknown: no pod stands yet',
+    }),
     version: z.string(),
   })
   .meta({ id: 'Me' });
