@@ -1,7 +1,7 @@
 import { symptomList } from '@capstan/api';
 import { credentialHandlers, credentialsOf } from './fake-credentials.mjs';
 import { parkedHandlers } from './fake-parked.mjs';
-import { eventsOf, headOf, linesOf, podsOf, pullRequestOf, runsOf } from './fake-views.mjs';
+import { eventsOf, headOf, linesOf, networkOf, podsOf, pullRequestOf, runsOf } from './fake-views.mjs';
 import { idOf, instant, makeTask } from './fake-world.mjs';
 
 /** A refusal with the code and the detail that the gateway would answer. */
@@ -228,6 +228,7 @@ export function makeHandlers(world, announce) {
       const task = taskOfRun(params.runId);
       return { runId: params.runId, ...linesOf(world, task, query.after, query.limit), ended: !task.isLive };
     },
+    runNetwork: ({ params }) => networkOf(params.runId),
     pullRequest: ({ params }) =>
       pullRequestOf(world.tasks.find((task) => task.pullRequest?.id === params.pullRequestId)),
     listPullRequests: () => ({

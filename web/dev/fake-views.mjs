@@ -123,6 +123,31 @@ export function eventsOf(task) {
   }));
 }
 
+/** What every run asked for: two places that it was kept from, two that it was let to, and a model. */
+export function networkOf(runId) {
+  const now = Date.now();
+  const [firstAt, lastAt] = [new Date(now - 90_000).toISOString(), new Date(now - 4_000).toISOString()];
+  const host = (name, port, verdict, reason, connections, bytesUp, bytesDown) => {
+    const times = { firstAt, lastAt };
+    return { host: name, port, verdict, reason, client: null, connections, bytesUp, bytesDown, ...times };
+  };
+  return {
+    runId,
+    hosts: [
+      host('telemetry.very-long-name-of-a-vendor.example.com', 443, 'blocked', 'host_blocked', 12, 0, 0),
+      host('169.254.169.254', 80, 'blocked', 'address_metadata', 1, 0, 0),
+      host('registry.npmjs.org', 443, 'allowed', null, 31, 48_213, 7_412_002),
+      host('api.anthropic.com', 443, 'allowed', null, 9, 812_004, 96_310),
+    ],
+    models: [
+      {
+        ...{ provider: 'anthropic', model: 'claude-sonnet-4-5', calls: 9, costUsd: null },
+        ...{ inputTokens: 41_200, outputTokens: 3_950, cacheReadTokens: 310_000, cacheWriteTokens: 12_000 },
+      },
+    ],
+  };
+}
+
 export function pullRequestOf(task) {
   const summary = task.pullRequest;
   const bad = summary.checks === 'red';
@@ -190,7 +215,11 @@ export function podsOf(world) {
     name: `${one.fullName.split('/')[1]}-0`,
     runtime: 'local',
     state: ['ready', 'ready', 'provisioning'][index] ?? 'ready',
-    isolation: 'not_isolated',
+    isolation: index === 0 ? 'isolated' : 'not_isolated',
+    isolationReason:
+      index === 0
+        ? null
+        : 'bubblewrap is missing: apt install bubblewrap (or dnf, pacman, apk), or set CAPSTAN_BWRAP_BIN',
     capacity: 2,
     used: index === 2 ? 0 : 2 - index,
     attempts: index === 2 ? 2 : 1,

@@ -70,6 +70,13 @@ const PAGES = {
         : null,
   },
   'task-log-expired': { path: taskIn('completed', (task) => task.isLogExpired), ready: '[data-testid=log-expired]' },
+  'task-network': {
+    path: taskIn('completed'),
+    act: async (page) => {
+      if (page.viewportSize().width < 500) await page.locator('label').filter({ hasText: 'Details' }).click();
+      await page.getByRole('heading', { name: 'Network' }).scrollIntoViewIfNeeded();
+    },
+  },
   'task-failed': { path: taskIn('failed') },
   'task-queued': { path: taskIn('queued') },
   new: { path: '/new', act: (page) => page.getByRole('button', { name: 'Create the task' }).click() },

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { Boundary, CommandAnswer, JournalLine, LaunchRequest } from '@capstan/domain';
-import { bubblewrap, eventually } from '@capstan/test-support';
+import { ROOT, bubblewrap, eventually } from '@capstan/test-support';
 import { SupervisedRoot } from './supervisor.fixture.js';
 
 let pod: SupervisedRoot;
@@ -40,7 +40,9 @@ function boundary(more: Partial<Boundary> = {}, options: readonly string[] = [])
     '--die-with-parent',
     '--new-session',
   ];
-  const mounts = ['--ro-bind', '/', '/', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', task, task];
+  const machine = ['--ro-bind', '/', '/', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'];
+  // The project itself may lie in /tmp.
+  const mounts = [...machine, '--ro-bind', ROOT, ROOT, '--bind', task, task];
   return { argv: [bwrap, ...own, ...mounts, ...options], ...more };
 }
 function launch(script: string, more: Partial<LaunchRequest> = {}, walls: Partial<Boundary> = {}): void {
