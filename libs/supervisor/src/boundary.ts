@@ -1,15 +1,13 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { RUN_ID_VARIABLE } from '@capstan/domain';
-import type { Boundary, LaunchRequest, RunExit, SupervisorFailure } from '@capstan/domain';
+import type { Boundary, LaunchRequest, RunExit } from '@capstan/domain';
 import { StartFailure } from './agent-process.js';
 import type { AgentProcess } from './agent-process.js';
 import { Channel } from './channel.js';
 import type { InnerWord, KeeperWord } from './channel.js';
-import { SupervisorFault } from './fault.js';
-import { searchPath } from './git.js';
 import { pidNamespace } from './processes.js';
 import { within } from './within.js';
 
@@ -17,8 +15,6 @@ import { within } from './within.js';
 const START_MS = 30_000;
 /** How long its last word is waited for once the boundary has ended, ms. */
 const LAST_WORD_MS = 1_000;
-/** Root of a command inside that needs nothing of the pod but its request. */
-const SCRATCH_ROOT = '/tmp';
 
 /** A boundary with the supervisor inside, coming up while its keeper waits for the run's request. */
 export class OpenBoundary {
@@ -73,10 +69,15 @@ export class OpenBoundary {
         askToEnd: (withinMs) => this.askToEnd(withinMs),
       };
     }
+    const failure = await this.failure(word, stderr);
     this.dismiss();
-    if (typeof word === 'object' && 'failed' in word) throw new StartFailure(word.failed);
+    throw failure;
+  }
+
+  private async failure(word: InnerWord | 'ended' | 'late', stderr: Readable): Promise<StartFailure> {
+    if (typeof word === 'object' && 'failed' in word) return new StartFailure(word.failed);
     const reason = word === 'late' ? `nothing came up inside in ${START_MS} ms` : await this.lastWords(stderr);
-    throw new StartFailure(`the pod's boundary can't be made: ${reason || 'it ended at once'}`);
+    return new StartFailure(`the pod's boundary can't be made: ${reason || 'it ended at once'}`);
   }
 
   private async lastWords(stderr: Readable): Promise<string> {
@@ -85,9 +86,13 @@ export class OpenBoundary {
     return `${this.fault}${Buffer.concat(this.early).toString('utf8')}`.trim().slice(-2_000);
   }
 
-  /** Ends it and all inside. */
+  /**
+   * Ends it and all inside. bubblewrap that is killed before its child has asked to die with it leaves that behind: the
+   * process inside ends by itself when its channel does, and nothing of it keeps this process.
+   */
   dismiss(): void {
     this.child.kill('SIGKILL');
+    for (const stream of this.child.stdio) stream?.destroy();
   }
 
   private hear(word: InnerWord): void {
@@ -115,51 +120,7 @@ export class OpenBoundary {
   }
 }
 
-/**
- * Carries one of the supervisor's own commands out inside, to its end. Paths in the request are absolute. A refusal
- * inside is thrown here.
- */
-export function runInside<T>(boundary: Boundary, command: string, runId: string, request: object): T {
-  const { text, code, stderr } = callInside(boundary, command, runId, request, 'pipe');
-  let answer: T | SupervisorFailure;
-  try {
-    answer = JSON.parse(text) as T | SupervisorFailure;
-  } catch {
-    throw new SupervisorFault('boundary_failed', `${command} inside the boundary ended with ${code}: ${stderr}`);
-  }
-  if (typeof answer === 'object' && answer !== null && 'error' in answer) {
-    throw new SupervisorFault(String(answer.error.code), String(answer.error.message), code === 0 ? undefined : code);
-  }
-  return answer as T;
-}
-
-/** The same for a command whose output is raw: it goes to our own stdout. Answers the exit code. */
-export function passThroughInside(boundary: Boundary, command: string, runId: string, request: object): number {
-  return callInside(boundary, command, runId, request, 'inherit').code;
-}
-
-function callInside(
-  boundary: Boundary,
-  command: string,
-  runId: string,
-  request: object,
-  stdout: 'pipe' | 'inherit',
-): { readonly text: string; readonly code: number; readonly stderr: string } {
-  const [program = '', ...rest] = boundary.argv;
-  const result = spawnSync(program, [...rest, ...innerCommand(command, runId, SCRATCH_ROOT)], {
-    cwd: '/',
-    env: { PATH: searchPath() },
-    input: `${JSON.stringify(request)}\n`,
-    stdio: ['pipe', stdout, 'pipe'],
-    maxBuffer: 16 * 1024 * 1024,
-  });
-  if (result.error !== undefined) {
-    throw new SupervisorFault('boundary_failed', `the pod's boundary can't be made: ${result.error.message}`);
-  }
-  const stderr = result.stderr.toString('utf8').trim().slice(-1_000);
-  return { text: result.stdout?.toString('utf8') ?? '', code: result.status ?? 1, stderr };
-}
-
-function innerCommand(command: string, runId: string, root: string): string[] {
+/** The supervisor's command line inside. */
+export function innerCommand(command: string, runId: string, root: string): string[] {
   return [process.execPath, process.argv[1] ?? '', command, runId, '--root', root];
 }

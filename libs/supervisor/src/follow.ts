@@ -17,7 +17,7 @@ export async function follow(
   if (prepared === undefined || run.exit === undefined || run.exit.ended === 'stopped') return undefined;
   if (run.epoch() > launch.epoch) return undefined;
   try {
-    return { finished: finishRun(run, { ...wanted.finish, base: prepared.base }) };
+    return { finished: await finishRun(run, { ...wanted.finish, base: prepared.base }) };
   } catch (error) {
     // The owner, who has heard nothing of it, asks for `finish` and is told.
     if (error instanceof SupervisorFault) return undefined;

@@ -48,9 +48,9 @@ async function main({ command: name, runId, root, from, epoch }: Arguments): Pro
     case 'status':
       return await status(new RunDirectory(root, runId));
     case 'finish':
-      return finishRun(new RunDirectory(root, runId), await readRequest());
+      return await finishRun(new RunDirectory(root, runId), await readRequest());
     case 'collect':
-      collectRun(new RunDirectory(root, runId), await readRequest());
+      await collectRun(new RunDirectory(root, runId), await readRequest());
       return undefined;
     case 'discard':
       await discard(root, await readRequest());

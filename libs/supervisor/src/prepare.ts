@@ -7,7 +7,7 @@ import { bootClockMs, fetch, lastKnownTip } from './fetch.js';
 import type { Tips } from './fetch.js';
 import { git } from './git.js';
 import { requireInside } from './inside.js';
-import { reuseWorktree } from './run-inside.js';
+import { Reuse } from './run-inside.js';
 import { since, WorktreeDraft } from './worktree.js';
 
 const BRANCH = /^(?!-)[^\s~^:?*[\\\x00-\x1f\x7f]+$/;
@@ -39,20 +39,43 @@ export async function prepare(
   fetching.catch(() => undefined);
   if (request.fresh) await remove(worktree);
   const reused = existsSync(worktree);
-  const draft = new WorktreeDraft(clone, worktree, request);
-  if (!reused) await anticipate(draft, lastKnownTip(clone, request));
-  const tips = await fetching;
+  const make = reused ? new Reuse(root, runId, boundary) : await NewWorktree.begin(clone, worktree, request);
+  let tips: Tips;
+  try {
+    tips = await fetching;
+  } catch (error) {
+    make.dismiss();
+    throw error;
+  }
   const fetched = performance.now();
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  if (!reused) {
-    await draft.checkOut(tips);
-    draft.keep();
-  }
-  const commits = reused
-    ? reuseWorktree({ root, runId, boundary }, request, tips)
-    : since(tips.base, tips.branch ?? tips.base, (words) => git(words, { allowed: [1], env: { GIT_DIR: clone } }));
+  const commits = await make.with(request, tips);
   const [fetchMs, worktreeMs] = [fetched - begun, performance.now() - fetched].map(Math.round) as [number, number];
   return { ...commits, reused, fetchMs, worktreeMs };
+}
+
+/** A worktree that is made while the branch is fetched. */
+class NewWorktree {
+  private constructor(
+    private readonly clone: string,
+    private readonly draft: WorktreeDraft,
+  ) {}
+
+  static async begin(clone: string, worktree: string, request: PrepareRequest): Promise<NewWorktree> {
+    const draft = new WorktreeDraft(clone, worktree, request);
+    await anticipate(draft, lastKnownTip(clone, request));
+    return new NewWorktree(clone, draft);
+  }
+
+  async with(_: PrepareRequest, tips: Tips): Promise<{ base: string; head: string }> {
+    await this.draft.checkOut(tips);
+    this.draft.keep();
+    const env = { GIT_DIR: this.clone };
+    return since(tips.base, tips.branch ?? tips.base, (words) => git(words, { allowed: [1], env }));
+  }
+
+  /** A draft is nobody's: the next preparation begins by removing it. */
+  dismiss(): void {}
 }
 
 /**

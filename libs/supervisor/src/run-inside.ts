@@ -1,35 +1,35 @@
 import { resolve } from 'node:path';
 import type { Boundary, CollectRequest, FinishAnswer, FinishRequest, PrepareRequest } from '@capstan/domain';
-import { passThroughInside, runInside } from './boundary.js';
 import { CleanGit } from './clean-git.js';
 import { SupervisorFault } from './fault.js';
 import type { Tips } from './fetch.js';
 import { collect, finish } from './finish.js';
+import { InsideCommand } from './inside-command.js';
 import type { RunDirectory } from './run-directory.js';
 import { boundaryRequired } from './supervisor.config.js';
 import { reuse } from './worktree.js';
 
 /** What git has to be done in a worktree that an agent has had: inside the agent's own boundary, where it had one. */
-export function finishRun(run: RunDirectory, request: FinishRequest): FinishAnswer {
+export async function finishRun(run: RunDirectory, request: FinishRequest): Promise<FinishAnswer> {
   const boundary = boundaryOf(run.boundary);
   if (boundary === undefined) return finish(run.root, request);
-  const { head, commitCount, committedLeftovers } = runInside<FinishAnswer>(boundary, 'finish', run.runId, {
-    ...request,
-    worktree: resolve(run.root, request.worktree),
-    home: resolve(run.root, request.home),
-  });
+  const inside = new InsideCommand(boundary, 'finish', run.runId);
+  const { head, commitCount, committedLeftovers } = await inside.answer<FinishAnswer>(absolute(run.root, request));
   if (!isCommit(head) || !Number.isSafeInteger(commitCount) || commitCount < 0) throw unreadable('finish');
   return { head, commitCount, committedLeftovers: committedLeftovers === true };
 }
 
-export function collectRun(run: RunDirectory, request: CollectRequest): void {
+export async function collectRun(run: RunDirectory, request: CollectRequest): Promise<void> {
   const boundary = boundaryOf(run.boundary);
   if (boundary === undefined) return collect(run.root, request);
-  process.exitCode = passThroughInside(boundary, 'collect', run.runId, {
-    ...request,
-    worktree: resolve(run.root, request.worktree),
-    home: resolve(run.root, request.home),
-  });
+  const inside = new InsideCommand(boundary, 'collect', run.runId, 'inherit');
+  const { code, stderr } = await inside.carryOut(absolute(run.root, request));
+  process.exitCode = code;
+  if (code !== 0) process.stderr.write(`${stderr}\n`);
+}
+
+function absolute<T extends { readonly worktree: string; readonly home: string }>(root: string, request: T): T {
+  return { ...request, worktree: resolve(root, request.worktree), home: resolve(root, request.home) };
 }
 
 /** The part of a preparation that an existing worktree takes; without the forge's token, which stays outside. */
@@ -39,18 +39,35 @@ export interface ReuseRequest {
   readonly tips: Tips;
 }
 
-export function reuseWorktree(
-  { root, runId, boundary: given }: { root: string; runId: string; boundary: Boundary | undefined },
-  { baseBranch, branch, worktree: path }: PrepareRequest,
-  tips: Tips,
-): { base: string; head: string } {
-  const worktree = resolve(root, path);
-  const request: ReuseRequest = { worktree, prepare: { baseBranch, branch, worktree }, tips };
-  const boundary = boundaryOf(given);
-  if (boundary === undefined) return reuseHere(root, request);
-  const { base, head } = runInside<{ base: string; head: string }>(boundary, 'reuse', runId, request);
-  if (!isCommit(base) || !isCommit(head)) throw unreadable('reuse');
-  return { base, head };
+/** A worktree that is to be used again: where it has a boundary, that comes up while the branch is fetched. */
+export class Reuse {
+  private readonly inside: InsideCommand | undefined;
+
+  constructor(
+    private readonly root: string,
+    runId: string,
+    given: Boundary | undefined,
+  ) {
+    const boundary = boundaryOf(given);
+    this.inside = boundary && new InsideCommand(boundary, 'reuse', runId);
+  }
+
+  async with(
+    { baseBranch, branch, worktree: path }: PrepareRequest,
+    tips: Tips,
+  ): Promise<{ base: string; head: string }> {
+    const worktree = resolve(this.root, path);
+    const request: ReuseRequest = { worktree, prepare: { baseBranch, branch, worktree }, tips };
+    if (this.inside === undefined) return reuseHere(this.root, request);
+    const { base, head } = await this.inside.answer<{ base: string; head: string }>(request);
+    if (!isCommit(base) || !isCommit(head)) throw unreadable('reuse');
+    return { base, head };
+  }
+
+  /** For when it doesn't come to it. */
+  dismiss(): void {
+    this.inside?.dismiss();
+  }
 }
 
 export function reuseHere(root: string, { worktree, prepare, tips }: ReuseRequest): { base: string; head: string } {
