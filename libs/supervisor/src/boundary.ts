@@ -13,6 +13,8 @@ import { within } from './within.js';
 
 /** How long the process inside may take to come up and start the agent, ms. */
 const START_MS = 30_000;
+/** How long it may take to end by itself, ms. */
+const DISMISS_MS = 5_000;
 /** How long its last word is waited for once the boundary has ended, ms. */
 const LAST_WORD_MS = 1_000;
 
@@ -70,7 +72,7 @@ export class OpenBoundary {
       };
     }
     const failure = await this.failure(word, stderr);
-    this.dismiss();
+    await this.dismiss();
     throw failure;
   }
 
@@ -87,12 +89,13 @@ export class OpenBoundary {
   }
 
   /**
-   * Ends it and all inside. bubblewrap that is killed before its child has asked to die with it leaves that behind: the
-   * process inside ends by itself when its channel does, and nothing of it keeps this process.
+   * Ends it and all inside. The process inside ends with its channel; it is waited for, because bubblewrap that is killed
+   * while it comes up leaves its child behind, which hasn't asked to die with it yet.
    */
-  dismiss(): void {
-    this.child.kill('SIGKILL');
+  async dismiss(): Promise<void> {
     for (const stream of this.child.stdio) stream?.destroy();
+    await within(DISMISS_MS, (done) => void this.ended.then(done));
+    this.child.kill('SIGKILL');
   }
 
   private hear(word: InnerWord): void {

@@ -60,11 +60,9 @@ export class InsideCommand {
     return this.ended;
   }
 
-  /** Ends one that was asked for nothing. */
+  /** Ends one that was asked for nothing. Not by a signal: bubblewrap that is killed while it comes up leaves its child. */
   dismiss(): void {
-    this.child.kill('SIGKILL');
-    // It ends at the end of its input too, where bubblewrap was killed before its child had asked to die with it.
-    for (const stream of this.child.stdio) stream?.destroy();
+    this.child.stdin?.end();
   }
 
   private end(): Promise<Ended> {
@@ -75,7 +73,7 @@ export class InsideCommand {
     child.stdout?.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= MAX_ANSWER_BYTES) stdout.push(chunk);
-      else this.dismiss();
+      else this.child.kill('SIGKILL');
     });
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
     return new Promise((resolve, reject) => {

@@ -153,8 +153,8 @@ export async function keep(root: string, runId: string): Promise<void> {
   const boundary = await requests.next<Boundary | null>();
   // It comes up while the branch is fetched, as this process does.
   const opened = boundary === null ? undefined : new OpenBoundary(root, runId, boundary);
-  const request = await requests.next<LaunchRequest>().catch((error: unknown) => {
-    opened?.dismiss();
+  const request = await requests.next<LaunchRequest>().catch(async (error: unknown) => {
+    await opened?.dismiss();
     throw error;
   });
   requests.close();
