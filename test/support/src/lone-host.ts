@@ -41,7 +41,7 @@ export class LoneHost {
     const read = <T>(file: string): T => JSON.parse(readFileSync(join(dataDir, file), 'utf8')) as T;
     const { postgres, nats } = read<Record<'postgres' | 'nats', { port: number; password: string }>>('servers.json');
     const { encryptionKey } = read<{ encryptionKey: string }>('secrets.json');
-    const port = await freePorts(3);
+    const port = await freePorts(4);
     const child = spawn(process.execPath, [join(ROOT, 'services/cli/dist/host.js')], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -54,7 +54,7 @@ export class LoneHost {
         CAPSTAN_PORT: String(port),
         CAPSTAN_WEBHOOKS_PORT: String(port + 1),
         CAPSTAN_INTERNAL_PORT: String(port + 2),
-        CAPSTAN_EGRESS_PORT: '0',
+        CAPSTAN_EGRESS_PORT: String(port + 3),
         CAPSTAN_ISOLATION: 'off',
         CAPSTAN_SERVICES: services,
         CAPSTAN_PR_WATCH_INTERVAL_MS: '2000',
