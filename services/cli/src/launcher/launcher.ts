@@ -17,6 +17,8 @@ export type LauncherEvent =
   | { readonly kind: 'step'; readonly text: string; readonly ms: number }
   | { readonly kind: 'progress'; readonly text: string }
   | { readonly kind: 'ready'; readonly url: string; readonly setUpUrl: string | undefined; readonly ms: number }
+  /** Agents run as this user; why. */
+  | { readonly kind: 'not_isolated'; readonly why: string }
   | { readonly kind: 'repaired'; readonly servers: readonly string[] }
   | { readonly kind: 'agents'; readonly count: number; readonly until: Date | undefined }
   | { readonly kind: 'trouble'; readonly text: string }
@@ -170,8 +172,13 @@ export class Launcher {
   /** What pods are isolated with, unless the environment says otherwise. */
   private async bubblewrap(): Promise<string | undefined> {
     const { environment, rootDir, path } = this.config;
-    if (environment['CAPSTAN_BWRAP_BIN'] || environment['CAPSTAN_ISOLATION'] === 'off') return undefined;
-    return findBubblewrap({ rootDir, path, progress: (text) => this.tell({ kind: 'progress', text }) });
+    if (environment['CAPSTAN_BWRAP_BIN']) return undefined;
+    const isOff = environment['CAPSTAN_ISOLATION'] === 'off';
+    const progress = (text: string): void => this.tell({ kind: 'progress', text });
+    const found = isOff ? undefined : await findBubblewrap({ rootDir, path, progress });
+    if (found === undefined)
+      this.tell({ kind: 'not_isolated', why: isOff ? 'CAPSTAN_ISOLATION is off' : 'there is no bubblewrap here' });
+    return found;
   }
 
   /** Agents outlive this process and know egress by its port: the one of the last start, wherever it is free. */

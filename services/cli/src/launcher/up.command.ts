@@ -30,10 +30,6 @@ async function up({ config, terminal }: CommandContext): Promise<ExitCode> {
   const launcher = new Launcher(config, (event) => show(event, terminal, directory));
   const signals = new Signals();
   terminal.line(terminal.bold('Capstan'));
-  terminal.line(
-    terminal.yellow('Not isolated: ') +
-      'agents run as you on this machine and reach its network. Only the demo forge and\nthrow-away tokens belong in it.',
-  );
   terminal.line(terminal.dim(`State: ${config.dataDir}   Log: ${directory.logFile}`));
   try {
     await Promise.race([launcher.start(), signals.first]);
@@ -102,6 +98,11 @@ function show(event: LauncherEvent, terminal: Terminal, directory: DataDirectory
       if ('url' in event) showReady(event, terminal);
       else if (event.restarts > 0) terminal.line(terminal.green('✓ the services are back'));
       return;
+    case 'not_isolated':
+      terminal.line(
+        terminal.yellow(`Not isolated, for ${event.why}: `) + 'agents run as you and reach what you reach.',
+      );
+      return terminal.line('Only throw-away tokens and repositories belong in it.');
     case 'repaired':
       return terminal.line(terminal.yellow(`${event.servers.join(' and ')} had died and runs again`));
     case 'trouble':
