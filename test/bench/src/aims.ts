@@ -32,6 +32,8 @@ export const AIMS = {
   'start.small.p50': lower('POST → first instruction, small repository, p50', 'ms', 120, 208),
   'start.small.p95': lower('POST → first instruction, small repository, p95', 'ms', null, 249),
   'start.large.p50': lower('POST → first instruction, 5,000 files, p50', 'ms', 400),
+  'boundary.small.p50': lower('the same in bubblewrap, p50', 'ms', null),
+  'boundary.small.p95': lower('the same in bubblewrap, p95', 'ms', null),
   'start.shown.p50': lower('POST → its first line at a Socket.IO client, p50', 'ms', null),
   'idle.memory': lower('memory of the whole stack, idle (PSS)', 'MB', 450, 501),
   'idle.processor': lower('processor of the whole stack, idle', '% of a core', 2, 1.1),
@@ -76,6 +78,7 @@ export const YARDSTICKS = {
     better: 'lower',
   },
   'start.large': { what: 'the same with 5,000 files', better: 'lower' },
+  'boundary.small': { what: 'the same in bubblewrap, small repository', better: 'lower' },
   'idle.processor': { what: 'processor of a minute of idling / that of one `node -e 0`', better: 'lower' },
   'idle.memory': { what: 'memory of the idle stack / that of a bare node', better: 'lower' },
   'log.one': {

@@ -13,16 +13,17 @@ import { render, type BenchReport } from './report.js';
 import type { NamedReport, Results } from './results.js';
 import { benchScale } from './scale.bench.js';
 import { Stage } from './stage.js';
-import { benchStart } from './start.bench.js';
+import { benchBoundary, benchStart } from './start.bench.js';
 import { benchTakeover } from './takeover.bench.js';
 
-const ALL_BUT_RUNNER = 'gateway,scheduler,pod-pool,pr-watcher,ticket-sync,webhooks';
+const ALL_BUT_RUNNER = 'gateway,scheduler,pod-pool,pr-watcher,ticket-sync,webhooks,egress';
 
 /** Benches on the same scene follow each other on one Capstan; another scene is another one, on an empty directory. */
-type Scene = 'laptop' | 'runners apart' | 'full';
+type Scene = 'laptop' | 'isolated' | 'runners apart' | 'full';
 
 const SCENE: Readonly<Record<BenchName, Scene>> = {
   start: 'laptop',
+  boundary: 'isolated',
   idle: 'laptop',
   log: 'laptop',
   burst: 'laptop',
@@ -32,10 +33,20 @@ const SCENE: Readonly<Record<BenchName, Scene>> = {
   scale: 'full',
 };
 
+/** Agents of the other scenes wait for files of the bench, and the figures of former releases are of such agents. */
+const ENVIRONMENT_OF: Readonly<Record<Scene, Readonly<Record<string, string>>>> = {
+  laptop: { CAPSTAN_ISOLATION: 'off' },
+  isolated: { CAPSTAN_ISOLATION: 'require' },
+  'runners apart': { CAPSTAN_ISOLATION: 'off', CAPSTAN_SERVICES: ALL_BUT_RUNNER },
+  full: { CAPSTAN_ISOLATION: 'off' },
+};
+
 function bench(name: BenchName, stage: Stage, options: BenchOptions): Promise<BenchReport> {
   switch (name) {
     case 'start':
       return benchStart(stage, options);
+    case 'boundary':
+      return benchBoundary(stage, options);
     case 'idle':
       return benchIdle(stage, options);
     case 'log':
@@ -115,9 +126,8 @@ export class BenchRun {
       await this.leave();
       if (this.ended) throw new Error('it was ended');
       this.scene = scene;
-      const env: Record<string, string> = scene === 'runners apart' ? { CAPSTAN_SERVICES: ALL_BUT_RUNNER } : {};
       const directory = `${(this.stages += 1)}-${scene.replaceAll(' ', '-')}`;
-      this.opening = Stage.open(join(this.config.dataDir, directory), env);
+      this.opening = Stage.open(join(this.config.dataDir, directory), ENVIRONMENT_OF[scene]);
     }
     return this.opening!;
   }

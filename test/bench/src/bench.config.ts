@@ -3,7 +3,17 @@ import { parseArgs } from 'node:util';
 import { ROOT } from '@capstan/test-support';
 
 /** In the order in which they run: what needs a calm machine comes before what fills the tables. */
-export const BENCHES = ['start', 'idle', 'log', 'burst', 'dispatch', 'reaction', 'takeover', 'scale'] as const;
+export const BENCHES = [
+  'start',
+  'boundary',
+  'idle',
+  'log',
+  'burst',
+  'dispatch',
+  'reaction',
+  'takeover',
+  'scale',
+] as const;
 export type BenchName = (typeof BENCHES)[number];
 
 /** Left out of the quick form: its ratios would be those of `start` once more. */

@@ -63,6 +63,32 @@ export async function benchStart(stage: Stage, { form, directory }: BenchOptions
   }
 }
 
+/** The same with an agent that bubblewrap keeps in: its boundary comes up while the branch is fetched. */
+export async function benchBoundary(stage: Stage, { form, directory }: BenchOptions): Promise<BenchReport> {
+  const { warmUp, small } = SIZES[form];
+  const client = await LiveClient.connect(stage.capstan);
+  try {
+    const one = await stage.repository('boundary', { script: 'first-instruction.sh' });
+    const bareDirectory = join(directory, 'bare-boundary');
+    const inside = await series(stage, client, one, { warmUp, count: small, bareDirectory });
+    const first = since(inside, 'began');
+    const made = `n = ${inside.count} one after the other, warm pod, base fetched, CAPSTAN_ISOLATION=require`;
+    return {
+      bench: 'boundary: POST /api/tasks → the first instruction of an agent in bubblewrap, warm pod',
+      how: [`n = ${inside.count} one after the other, ${warmUp} before to warm up; else as in start, small repository`],
+      tables: [stepsTable('small repository, ms from POST', inside)],
+      figures: [
+        { key: 'boundary.small.p50', value: first.p50, made },
+        { key: 'boundary.small.p95', value: first.p95, made },
+      ],
+      ratios: [{ key: 'boundary.small', ours: first.p50, yardstick: inside.bareMs }],
+      faults: [],
+    };
+  } finally {
+    client.close();
+  }
+}
+
 function report(small: Series, large: Series, warmUp: number): BenchReport {
   const [first, firstLarge] = [since(small, 'began'), since(large, 'began')];
   const [made, madeLarge] = [small, large].map(
