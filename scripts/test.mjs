@@ -1,6 +1,6 @@
 // Runs test suites one after the other and says how many tests passed, failed and were skipped:
 //
-//   node scripts/test.mjs [SUITE…]      default: unit web system crash
+//   node scripts/test.mjs [SUITE…]      default: unit web system
 //   node scripts/test.mjs --sum         only adds up what earlier calls of this run left in .cache/test-results
 //
 // A suite that ends without a result counts as one failure: a runner that dies must not look green.
@@ -215,7 +215,7 @@ const counts =
     ? readdirSync(results)
         .filter((file) => file.endsWith('.json') && !file.endsWith('.report.json'))
         .map((file) => JSON.parse(readFileSync(join(results, file), 'utf8')))
-    : (wanted.length > 0 ? wanted : ['unit', 'web', 'system', 'crash']).map(run);
+    : (wanted.length > 0 ? wanted : ['unit', 'web', 'system']).map(run);
 const total = sum(counts);
 for (const file of counts.flatMap(({ flaky = [] }) => flaky))
   process.stdout.write(`Flaky: ${file} failed, and passed when it ran again\n`);

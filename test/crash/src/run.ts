@@ -50,9 +50,9 @@ const AFTERMATH_MS = 15_000;
 const GAP_MS = [2_000, 5_000] as const;
 /**
  * Half as dense, tasks and actions, where it goes on for long: hosts that start all the time leave two cores room for
- * about twenty tasks a minute, and what piles up for an hour is judged by its waiting and no longer by the laws.
+ * about twenty tasks a minute, and what piles up is judged by its waiting and no longer by the laws.
  */
-const LONG_FROM_TASKS = 400;
+const LONG_FROM_TASKS = 100;
 const LONG_SPREAD_PER_TASK_MS = 4_000;
 const LONG_GAP_MS = [4_000, 10_000] as const;
 /** A violation has to be seen twice, this far apart: what is on its way is none. */
