@@ -114,16 +114,16 @@ export function runtimeConformance(name: string, makeSubject: () => Promise<Conf
         await ready(name);
         const first = (await find(name))!;
         await runtime.delete(name, first.uid);
-        await eventually(async () => (await find(name)) === undefined, 60_000);
+        await eventually(async () => (await find(name)) === undefined, 120_000);
         await runtime.create({ ...spec, name });
         await ready(name);
         await runtime.delete(name, first.uid);
         const second = (await find(name))!;
         expect([second.phase, second.uid === first.uid]).toEqual(['ready', false]);
         await runtime.delete(name, second.uid);
-        await eventually(async () => (await find(name)) === undefined, 60_000);
+        await eventually(async () => (await find(name)) === undefined, 120_000);
         await runtime.delete(name, second.uid);
-      }, 180_000);
+      }, 300_000);
 
       it('refuses an exec in a pod that is not there', async () => {
         await expect(runtime.exec('never-made', { argv: ['true'] })).rejects.toMatchObject({ name: 'UserError' });
