@@ -137,12 +137,13 @@ export class Broker {
       await send();
     } catch (error) {
       if (isRefused(error)) throw new Bug('NATS never takes this message', { code: 'event_refused', cause: error });
-      if (!isStreamGone(error)) throw unavailable(error);
+      if (!isStreamGone(error)) throw this.unavailable(error);
       await this.keeper.ensure();
       await send().catch((again: unknown) => {
-        throw unavailable(again);
+        throw this.unavailable(again);
       });
     }
+    this.keeper.watch.accepted();
   }
 
   /** Follows a core event from now on. A payload that doesn't parse is logged and skipped. */
@@ -199,6 +200,11 @@ export class Broker {
     if (this.current.connected) await this.connection.flush().catch(() => undefined);
     await this.connection.close();
     this.current = { connected: false, since: new Date() };
+  }
+
+  private unavailable(cause: unknown): TransientError {
+    this.keeper.watch.refused();
+    return unavailable(cause);
   }
 
   private headersOf(traceparent: string | null) {

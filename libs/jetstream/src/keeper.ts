@@ -3,7 +3,8 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { errorText } from '@capstan/domain';
 import type { EventDefinition } from '@capstan/events';
 import type { BrokerLog } from './log.js';
-import { durableName, ensureConsumer, ensureStream, streamName } from './topology.js';
+import { StreamWatch } from './stream-watch.js';
+import { durableName, ensureConsumer, ensureStream, isMissing, streamName } from './topology.js';
 
 /** How often it is looked whether stream and consumers are still there. ms */
 const CHECK_EVERY_MS = 2_000;
@@ -16,11 +17,13 @@ interface Registered {
 
 /**
  * Keeps the stream and the registered consumers in being: whoever deletes them, or the broker's whole volume, sees
- * them again within a few seconds.
+ * them again within a few seconds. A stream that is there and takes nothing is deleted and made anew.
  */
 export class Keeper {
   private readonly registered = new Map<string, Registered>();
   private readonly lost = new Set<() => void>();
+  /** What publishing into the stream came to. */
+  readonly watch = new StreamWatch();
   private timer: NodeJS.Timeout | undefined;
   private pass: Promise<void> | undefined;
   private wanted = false;
@@ -106,6 +109,7 @@ export class Keeper {
   private async check(): Promise<void> {
     if (this.pass !== undefined || this.closed || this.connection.isClosed()) return;
     try {
+      if (this.watch.failing) await this.remakeDeadStream();
       const names = await this.consumerNames();
       if (names !== null && [...this.registered.keys()].every((name) => names.has(name))) return;
     } catch (error) {
@@ -113,6 +117,22 @@ export class Keeper {
       return;
     }
     await this.ensure();
+  }
+
+  /**
+   * After a critical write error NATS keeps a stream listed and answers no publish to it any more. Nothing is lost with
+   * it: what it held is in Postgres, and what it didn't take is in the outbox.
+   */
+  private async remakeDeadStream(): Promise<void> {
+    const { created, state } = await this.jsm.streams.info(this.stream).catch((error: unknown) => {
+      this.watch.unanswered();
+      throw error;
+    });
+    if (!this.watch.isDead({ created, lastSequence: state.last_seq })) return;
+    this.log('error', 'the event stream takes no messages; it is deleted and made anew', { stream: this.stream });
+    await this.jsm.streams.delete(this.stream).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+    });
   }
 
   /** Null when there is no stream. */

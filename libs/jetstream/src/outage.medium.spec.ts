@@ -94,6 +94,50 @@ describe('when the broker goes', () => {
     expect(config.subjects).toEqual(['capstan.event.>']);
   }, 30_000);
 
+  it('makes a stream anew that is there and takes nothing, as after a critical write error', async () => {
+    const said: string[] = [];
+    await broker.close();
+    broker = await connectBroker({ url: nats.url, name: 'spec', log: (_level, text) => said.push(text) });
+    await start();
+    await flows(LEVEL_WITHIN_MS);
+    const { created } = await (await manager()).streams.info(broker.keeper.stream);
+    // The files of a running server: it notices at its next block, and goes on listing the stream.
+    nats.wipe();
+    const large = () => ({
+      id: randomUUID(),
+      subject: 'event.noise.x',
+      payload: 'x'.repeat(700_000),
+      traceparent: null,
+    });
+    const refused = () =>
+      broker.publishRaw(large()).then(
+        () => false,
+        () => true,
+      );
+    await eventually(refused, 20_000);
+    await eventually(async () => !(await refused()), 40_000);
+    await flows(LEVEL_WITHIN_MS);
+    const { created: anew } = await (await manager()).streams.info(broker.keeper.stream);
+    expect(anew).not.toBe(created);
+    expect(said).toContain('the event stream takes no messages; it is deleted and made anew');
+  }, 90_000);
+
+  it('keeps a stream that was away for longer than a dead one is looked at', async () => {
+    await start();
+    await flows(LEVEL_WITHIN_MS);
+    const { created } = await (await manager()).streams.info(broker.keeper.stream);
+    nats.freeze();
+    const trying = Array.from({ length: 8 }, () =>
+      broker.publish(taskCreated, task(), { id: randomUUID() }).catch(() => undefined),
+    );
+    await Promise.all(trying);
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
+    nats.thaw();
+    await flows(LEVEL_WITHIN_MS);
+    const { created: still } = await (await manager()).streams.info(broker.keeper.stream);
+    expect(still).toBe(created);
+  }, 60_000);
+
   it('is waited for by a service that starts meanwhile, whatever it lost', async () => {
     await broker.close();
     const said: string[] = [];

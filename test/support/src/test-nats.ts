@@ -19,8 +19,12 @@ export interface OwnNats {
   kill(): Promise<void>;
   /** Starts it again on the same port and streams; resolves when it accepts connections. */
   start(): Promise<void>;
-  /** Forgets every stream and consumer; only while it is down. */
+  /** Forgets every stream and consumer. While it runs it notices with its next block of messages at the earliest. */
   wipe(): void;
+  /** SIGSTOP: it holds its connections and answers nobody. */
+  freeze(): void;
+  /** SIGCONT. */
+  thaw(): void;
   close(): Promise<void>;
 }
 
@@ -62,6 +66,8 @@ export async function ownNats(): Promise<OwnNats> {
       dying.kill('SIGKILL');
       await gone;
     },
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
     wipe: () => rmSync(storeDir, { recursive: true, force: true }),
     async close() {
       process.removeListener('exit', endWithMe);
