@@ -1,5 +1,7 @@
 export * from './backoff.js';
 export * from './credential/credential.js';
+export * from './credential/forge-credential.js';
+export * from './credential/model-order.js';
 export * from './effect/claim.js';
 export * from './effect/effect.js';
 export * from './errors.js';

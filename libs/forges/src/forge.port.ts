@@ -1,4 +1,4 @@
-import type { MergeMethod } from '@capstan/domain';
+import type { ForgeAppCredential, ForgeCredential, ForgePurpose, MergeMethod } from '@capstan/domain';
 
 /** How to reach one repository at its forge. */
 export interface ForgeConnection {
@@ -9,6 +9,15 @@ export interface ForgeConnection {
   /** Clone URL without credentials. */
   readonly cloneUrl: string;
   readonly token: string;
+  /** Apps that are Capstan itself: what they report on a commit is no check of it. */
+  readonly ownAppIds?: readonly number[];
+}
+
+/** Whose token is wanted, and for what. */
+export interface TokenRequest {
+  readonly fullName: string;
+  readonly apiUrl: string;
+  readonly credential: ForgeCredential;
 }
 
 export interface ForgeRepository {
@@ -66,6 +75,49 @@ export interface ForgeReview {
   readonly trusted?: boolean;
 }
 
+/** What Capstan is to do with a repository besides publishing work: each wants permissions of its own. */
+export interface ForgeUses {
+  /** Issues of the repository become tasks, are reported on and closed. */
+  readonly tickets: boolean;
+  /** Changes of the forge's workflow files may be published. */
+  readonly workflows: boolean;
+}
+
+/** A permission that Capstan needs, in the forge's own words. */
+export interface ForgeNeed {
+  /** As the forge's page for tokens calls it, e.g. `Pull requests: Read and write`. */
+  readonly permission: string;
+  readonly neededFor: string;
+  /** Without it no task gets as far as an open pull request. */
+  readonly required: boolean;
+  /** False: the forge has no such permission for tokens of the sort that it recommends to people. */
+  readonly grantable: boolean;
+}
+
+/** What a call showed about a permission. */
+export interface ForgePermission extends ForgeNeed {
+  /** `unknown`: no harmless call shows it, or there was no answer that says it. */
+  readonly state: 'ok' | 'missing' | 'unknown';
+  /** What the forge said, in its own words; null where it is ok. */
+  readonly words: string | null;
+  /** What helps; null where it is ok. */
+  readonly remedy: string | null;
+}
+
+export interface ForgeAccess {
+  readonly tokenKind: 'fine-grained' | 'classic' | 'other';
+  readonly permissions: readonly ForgePermission[];
+}
+
+/** How a person comes by a token: what it needs, and the forge's page that makes one. */
+export interface ForgeTokenGuide {
+  readonly needs: readonly ForgeNeed[];
+  /** Filled in as far as the forge takes it; the name of the repository is part of it once it is known. */
+  readonly newTokenUrl: string;
+  /** Where the tokens are listed and changed. */
+  readonly tokensUrl: string;
+}
+
 /** A value, or why it can't be read. What can't be read never merges. */
 export type Readable<T> =
   { readonly known: true; readonly value: T } | { readonly known: false; readonly reason: string };
@@ -96,6 +148,24 @@ export interface Forge {
   readonly name: string;
   /** Looks a repository up with the token; for adding one. */
   repository(connection: ForgeConnection): Promise<ForgeRepository>;
+  /**
+   * What requests for this purpose are made with: a person's token as it is, of an app a token for this repository and
+   * this purpose alone, good for at least five minutes. Ask each time; it is kept while it is good. Throws UserError
+   * `app_not_installed`, `app_suspended`, `app_permission_missing`, `app_key_refused`, and TransientError
+   * `app_clock_skewed` besides those of a read.
+   */
+  token(request: TokenRequest, purpose: ForgePurpose): Promise<string>;
+  /** The remote refused a token (git over HTTP, another API): the next one who asks for its purpose gets a new one. */
+  refused(token: string): void;
+  readonly apps: ForgeApps;
+  /**
+   * Tests each permission that Capstan needs by a call that changes nothing. `ok` means that what needs it works with
+   * this token now, `missing` that the forge refuses it. Throws as `repository` does where not even that can be read.
+   * `cloneUrl` is asked too: pass the one that the forge gave, once it is trusted.
+   */
+  checkAccess(connection: ForgeConnection, uses: ForgeUses, signal?: AbortSignal): Promise<ForgeAccess>;
+  /** Asks nobody. Throws UserError `address_invalid`. */
+  tokenGuide(where: { readonly apiUrl: string; readonly fullName: string | null }, uses: ForgeUses): ForgeTokenGuide;
   /** Value of an `Authorization` header for git over HTTP. */
   gitAuthorization(connection: ForgeConnection): string;
   /** The pull request and everything that was said about its head: some six reads. */
@@ -139,10 +209,88 @@ export interface Forge {
   ): Promise<{ readonly id: string }>;
   /** Idempotent. */
   deleteComment(connection: ForgeConnection, id: string, signal?: AbortSignal): Promise<void>;
+  /** The report of the connection's own apps on a commit that carries the marker, else null. */
+  findReport(
+    connection: ForgeConnection,
+    sha: string,
+    marker: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly id: string } | null>;
+  /** Puts a report on a commit that blocks nothing and approves nothing. Only an app's token may. */
+  report(connection: ForgeConnection, report: CommitReport, signal?: AbortSignal): Promise<{ readonly id: string }>;
   /** Constant time. `body` is exactly what arrived. */
   verifyDelivery(secret: string, headers: Readonly<Record<string, string | undefined>>, body: Uint8Array): boolean;
   /** What a verified delivery is about; never throws on unknown shapes. */
   readDelivery(headers: Readonly<Record<string, string | undefined>>, body: Uint8Array): ForgeDelivery;
+}
+
+export interface CommitReport {
+  readonly sha: string;
+  readonly name: string;
+  readonly title: string;
+  /** Markdown. */
+  readonly summary: string;
+  /** Where it leads. */
+  readonly url: string;
+  /** By which it is found again. */
+  readonly marker: string;
+}
+
+/** Apps: how Capstan is registered at a forge, instead of acting as a person. */
+export interface ForgeApps {
+  /** What a browser sends to the forge, where its person confirms it; the forge sends it back with a code. */
+  form(request: ForgeAppRequest): ForgeAppForm;
+  /** Exchanges the code for the app; once. Throws UserError `app_code_refused`. */
+  register(apiUrl: string, code: string): Promise<ForgeAppRegistration>;
+  /** Where people choose the repositories that an app is for. */
+  installationUrl(app: { readonly apiUrl: string; readonly slug: string }): string;
+  installations(app: ForgeAppCredential): Promise<readonly ForgeInstallation[]>;
+  /** Looks whether the app may do all that Capstan needs in a repository; errors as those of `token`. */
+  assertReady(app: ForgeAppCredential, fullName: string): Promise<void>;
+  /** What the app proves itself with, for some minutes. Throws UserError `app_key_refused`. */
+  proof(app: ForgeAppCredential): string;
+}
+
+export interface ForgeAppRequest {
+  readonly apiUrl: string;
+  /** At most 34 characters; the person may change it. */
+  readonly name: string;
+  readonly homeUrl: string;
+  /** Where the forge sends the browser back to: with `code` and `state`, later with `installation_id`. */
+  readonly returnUrl: string;
+  /** Where deliveries go; null where the forge can't reach it. */
+  readonly hookUrl: string | null;
+  /** Null: the app belongs to the person. */
+  readonly organization: string | null;
+  readonly state: string;
+}
+
+/** A form to be posted by a browser. */
+export interface ForgeAppForm {
+  readonly action: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** A new app. Holds what is secret. */
+export interface ForgeAppRegistration {
+  readonly appId: number;
+  readonly slug: string;
+  readonly name: string;
+  /** Login. */
+  readonly owner: string;
+  readonly url: string;
+  readonly privateKey: string;
+  readonly webhookSecret: string | null;
+}
+
+export interface ForgeInstallation {
+  /** Login of the person or organisation. */
+  readonly account: string;
+  readonly allRepositories: boolean;
+  readonly suspended: boolean;
+  /** Permissions that Capstan needs and doesn't have there, as the forge calls them. */
+  readonly missing: readonly string[];
+  readonly settingsUrl: string;
 }
 
 export interface ForgeDelivery {

@@ -3,6 +3,7 @@ import { BACKUP_SYMPTOMS } from './backup.js';
 import { BOOT_SYMPTOMS } from './boot.js';
 import { symptom, type Symptom } from './entry.js';
 import { HEALTH_SYMPTOMS } from './health.js';
+import { FORGE_APP_SYMPTOMS } from './forge-app.js';
 import { POD_SYMPTOMS } from './pod.js';
 import { PUBLISH_SYMPTOMS } from './publish.js';
 import { REMOTE_SYMPTOMS } from './remote.js';
@@ -19,6 +20,7 @@ export const SYMPTOM_AREAS = {
   remote: { title: 'Forges, trackers and git', symptoms: REMOTE_SYMPTOMS },
   boot: { title: 'Starting', symptoms: BOOT_SYMPTOMS },
   server: { title: 'Postgres and NATS', symptoms: SERVER_SYMPTOMS },
+  forge_app: { title: 'GitHub Apps', symptoms: FORGE_APP_SYMPTOMS },
   health: { title: 'Health', symptoms: HEALTH_SYMPTOMS },
   access: { title: 'Signing in', symptoms: ACCESS_SYMPTOMS },
   backup: { title: 'Backup and restore', symptoms: BACKUP_SYMPTOMS },
@@ -37,6 +39,7 @@ export const SYMPTOMS = Object.freeze({
   ...BOOT_SYMPTOMS,
   ...SERVER_SYMPTOMS,
   ...HEALTH_SYMPTOMS,
+  ...FORGE_APP_SYMPTOMS,
   ...ACCESS_SYMPTOMS,
   ...BACKUP_SYMPTOMS,
 });

@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 const acme = { owner: 'acme', repo: 'app' };
-const newClient = (timeoutMs = 5_000) => new GitHubClient(baseUrl, `t${Math.random()}`, timeoutMs);
+const newClient = (timeoutMs = 5_000) => new GitHubClient(baseUrl, `t${Math.random()}`, { timeoutMs });
 const read = (client: GitHubClient, signal?: AbortSignal) =>
   client.call('read', signal, (rest, request) => rest.repos.get({ ...acme, request }));
 const write = (client: GitHubClient, signal?: AbortSignal) =>
@@ -133,7 +133,7 @@ it('sends no write later than its timeout, however long the queue is', async () 
 });
 
 it('tells that nobody is there', async () => {
-  const client = new GitHubClient('http://127.0.0.1:1', 't', 2_000);
+  const client = new GitHubClient('http://127.0.0.1:1', 't', { timeoutMs: 2_000 });
   await expect(write(client)).rejects.toMatchObject({ name: 'TransientError', code: 'forge_unreachable' });
 });
 

@@ -4,7 +4,7 @@ import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import { Octokit } from '@octokit/rest';
 import { ConditionalCache } from './conditional-cache.js';
-import { GivenUp, githubFailure, githubWords, isHttpError } from './failures.js';
+import { GivenUp, githubFailure, githubWords, isHttpError, type Headers } from './failures.js';
 import { WritePacer } from './write-pacer.js';
 
 /** Responses kept per client: some six per open pull request. */
@@ -30,20 +30,36 @@ export interface Refusal {
   readonly words: string;
 }
 
+/** An answer to a call that was made to see whether it is allowed. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** GitHub's own; empty when the call succeeded. */
+  readonly words: string;
+}
+
 // The libraries would print each failed request; failures are thrown, and logged by whoever handles them.
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const CapstanOctokit = Octokit.plugin(throttling, retry);
 
+export interface ClientOptions {
+  /** How long one call may take with all its retries. */
+  readonly timeoutMs: number;
+  /** Called when GitHub doesn't know the token (any more). */
+  readonly onRefused?: () => void;
+}
+
 /** One API root and one token. Reads are conditional; writes are paced, and never repeated. */
 export class GitHubClient {
   readonly #octokit: Octokit;
-  readonly #timeoutMs: number;
+  readonly #options: ClientOptions;
 
-  constructor(apiUrl: string, token: string, timeoutMs: number) {
-    this.#timeoutMs = timeoutMs;
+  /** @param token null asks without one. */
+  constructor(apiUrl: string, token: string | null, options: ClientOptions) {
+    this.#options = options;
     const pacer = new WritePacer();
     const limits = {
-      id: digest(apiUrl, token),
+      id: digest(apiUrl, token ?? ''),
       // Limits are told to the caller, who knows what else there is to do meanwhile.
       onRateLimit: () => false,
       onSecondaryRateLimit: () => false,
@@ -52,7 +68,7 @@ export class GitHubClient {
       notifications: new WritePacer(0),
     };
     this.#octokit = new CapstanOctokit({
-      auth: token,
+      ...(token === null ? {} : { auth: token }),
       baseUrl: apiUrl,
       userAgent: 'capstan',
       log: silent,
@@ -85,7 +101,9 @@ export class GitHubClient {
         return response;
       } catch (error) {
         if (!known || !isHttpError(error) || error.status !== 304) throw error;
-        return { status: 200, url: address, headers: known.headers, data: known.data };
+        // The headers tell about the token too, whose scopes may have changed since.
+        const headers = { ...known.headers, ...error.response?.headers } as typeof known.headers;
+        return { status: 200, url: address, headers, data: known.data };
       }
     });
   }
@@ -102,6 +120,7 @@ export class GitHubClient {
     try {
       return await this.#bounded(signal, action);
     } catch (error) {
+      this.#noteRefusal(error);
       throw githubFailure(error, doing, Date.now());
     }
   }
@@ -116,10 +135,30 @@ export class GitHubClient {
     try {
       return { value: await this.#bounded(signal, action) };
     } catch (error) {
+      this.#noteRefusal(error);
       if (isHttpError(error) && error.response && expected.includes(error.status)) {
         return { refusal: { status: error.status, words: githubWords(error) } };
       }
       throw githubFailure(error, doing, Date.now());
+    }
+  }
+
+  /**
+   * Makes one call for what its answer says, whatever the status.
+   * @throws TransientError where there is no answer, or one that is about a limit or a fault of GitHub's own.
+   */
+  async answer(
+    doing: string,
+    signal: AbortSignal | undefined,
+    action: (rest: Rest, request: RequestOptions) => Promise<{ readonly status: number; readonly headers: Headers }>,
+  ): Promise<Answer> {
+    try {
+      const { status, headers } = await this.#bounded(signal, action);
+      return { status, headers, words: '' };
+    } catch (error) {
+      const failure = githubFailure(error, doing, Date.now());
+      if (!(failure instanceof UserError) || !isHttpError(error) || !error.response) throw failure;
+      return { status: error.status, headers: error.response.headers, words: githubWords(error) };
     }
   }
 
@@ -146,12 +185,16 @@ export class GitHubClient {
     });
   }
 
+  #noteRefusal(error: unknown): void {
+    if (isHttpError(error) && error.response && error.status === 401) this.#options.onRefused?.();
+  }
+
   /** The timeout counts from here, over pacing, queueing and retries: nothing leaves after it. */
   async #bounded<T>(
     signal: AbortSignal | undefined,
     action: (rest: Rest, request: RequestOptions) => Promise<T>,
   ): Promise<T> {
-    const timeout = AbortSignal.timeout(this.#timeoutMs);
+    const timeout = AbortSignal.timeout(this.#options.timeoutMs);
     const either = signal ? AbortSignal.any([signal, timeout]) : timeout;
     if (either.aborted) throw givenUp(signal);
     // The plugins' queues don't listen to signals, so the wait is given up here; the request itself is stopped as well.
@@ -182,11 +225,12 @@ function digest(apiUrl: string, token: string): string {
 /** The most recently used clients, so that limits and cached responses outlive a call. */
 export class GitHubClients {
   readonly #clients = new Map<string, GitHubClient>();
-  readonly #timeoutMs: number;
 
-  constructor(timeoutMs = EFFECT_TIMEOUT_MS) {
-    this.#timeoutMs = timeoutMs;
-  }
+  /** @param onRefused gets a token that GitHub doesn't know (any more). */
+  constructor(
+    private readonly timeoutMs = EFFECT_TIMEOUT_MS,
+    private readonly onRefused: (token: string) => void = () => undefined,
+  ) {}
 
   /** Throws UserError `address_invalid` when the API root is no http(s) address. */
   client({ apiUrl, token }: { readonly apiUrl: string; readonly token: string }): GitHubClient {
@@ -199,7 +243,8 @@ export class GitHubClients {
       });
     }
     const key = digest(root, token);
-    const client = this.#clients.get(key) ?? new GitHubClient(root, token, this.#timeoutMs);
+    const onRefused = () => this.onRefused(token);
+    const client = this.#clients.get(key) ?? new GitHubClient(root, token, { timeoutMs: this.timeoutMs, onRefused });
     this.#clients.delete(key);
     this.#clients.set(key, client);
     const [oldest] = this.#clients.keys();

@@ -3,7 +3,7 @@ import { Bug, TransientError, UserError } from '@capstan/domain';
 /** GitHub's advice where it limits without saying for how long, ms. */
 const UNSPECIFIED_LIMIT_MS = 60_000;
 
-type Headers = Readonly<Record<string, string | number | undefined>>;
+export type Headers = Readonly<Record<string, string | number | undefined>>;
 
 /** What the client throws for an answer other than success, and for no answer (without `response`). */
 export interface HttpError extends Error {
@@ -72,22 +72,25 @@ function answered(error: HttpError, headers: Headers, doing: string, nowMs: numb
     });
   }
   if (status === 401) {
-    return new UserError(said, {
-      code: 'credential_refused',
-      status: 422,
-    });
+    return new UserError(said, { code: 'credential_refused', status: 422, cause: error });
   }
   if (status === 403) {
-    return new UserError(said, { code: 'permission_missing', status: 422, remedy: permissionRemedy(headers) });
+    return new UserError(said, {
+      code: 'permission_missing',
+      status: 422,
+      remedy: permissionRemedy(headers),
+      cause: error,
+    });
   }
   if (status === 404 || status === 410) {
     return new UserError(said, {
       code: 'remote_not_found',
       status: 422,
+      cause: error,
       remedy: 'Check the name, and that the token may see the repository: GitHub hides what a token may not see.',
     });
   }
-  return new UserError(said, { code: 'forge_refused', status: 422 });
+  return new UserError(said, { code: 'forge_refused', status: 422, cause: error });
 }
 
 /** How long a limit lasts in ms, or undefined when the answer isn't about a limit. */
@@ -110,7 +113,10 @@ function seconds(value: string | number | undefined): number | undefined {
 
 function permissionRemedy(headers: Headers): string {
   const singleSignOn = String(headers['x-github-sso'] ?? '');
-  if (singleSignOn.startsWith('required')) return "Authorise the token for the organisation's single sign-on.";
+  if (singleSignOn.startsWith('required')) {
+    const where = /url=(https?:\/\/\S+)/.exec(singleSignOn)?.[1];
+    return `Authorise the token for the organisation's single sign-on${where ? ` at ${where}` : ''}.`;
+  }
   const accepted = String(headers['x-accepted-github-permissions'] ?? '').trim();
   if (accepted)
     return `Give the token the permission ${accepted

@@ -1,22 +1,42 @@
-import type { MergeMethod } from '@capstan/domain';
+import { EFFECT_TIMEOUT_MS, type MergeMethod } from '@capstan/domain';
 import type { Forge, ForgeConnection, ForgePullRequest, ForgeRepository, WriteResult } from '../forge.port.js';
+import { githubApps } from './app/apps.js';
+import { assertOwnForge, InstallationTokens } from './app/installation-tokens.js';
+import { checkAccess, gitAuthorization } from './access.js';
 import { GitHubClients, ownerAndName, type Refusal } from './client.js';
 import { readGitHubDelivery, verifyGitHubDelivery } from './delivery.parser.js';
+import { findReport, report } from './reports.js';
+import { tokenGuide } from './permissions.js';
 import { pullRequestOf, readPullRequest, viewPullRequest } from './view.js';
 
 type OpenRequest = Parameters<Forge['open']>[1];
 type MergeRequest = { readonly sha: string; readonly method: MergeMethod; readonly title?: string };
 
-/**
- * GitHub, and GitHub Enterprise Server through its API root, with a token.
- * @param options.timeoutMs how long one call may take with all its retries; 10 s unless a test says otherwise.
- */
-export function createGitHubForge(options: { readonly timeoutMs?: number } = {}): Forge {
-  const clients = new GitHubClients(options.timeoutMs);
+export interface GitHubOptions {
+  /** How long one call may take with all its retries; 10 s unless a test says otherwise. */
+  readonly timeoutMs?: number;
+  /** Unix ms; the machine's clock unless a test says otherwise. */
+  readonly now?: () => number;
+}
+
+/** GitHub, and GitHub Enterprise Server through its API root, with a token or as an app. */
+export function createGitHubForge({ timeoutMs = EFFECT_TIMEOUT_MS, now = Date.now }: GitHubOptions = {}): Forge {
+  const calls = { timeoutMs, now };
+  const tokens = new InstallationTokens(calls);
+  const clients = new GitHubClients(timeoutMs, (token) => tokens.forget(token));
   return {
     name: 'github',
+    async token({ credential, apiUrl, fullName }, purpose) {
+      if (credential.kind === 'token') return credential.token;
+      assertOwnForge(credential, apiUrl);
+      return tokens.token(credential, fullName, purpose);
+    },
+    refused: (token) => tokens.forget(token),
+    apps: githubApps(calls),
     repository: (connection) => readRepository(clients, connection),
-    gitAuthorization: ({ token }) => `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
+    checkAccess: (connection, uses, signal) => checkAccess(clients.client(connection), connection, uses, signal),
+    tokenGuide,
+    gitAuthorization,
     view: (connection, number, signal) => viewPullRequest(clients.client(connection), connection, number, signal),
     glance: async (connection, number, signal) =>
       pullRequestOf(await readPullRequest(clients.client(connection), { ...connection, number }, signal)),
@@ -27,6 +47,9 @@ export function createGitHubForge(options: { readonly timeoutMs?: number } = {})
     findComment: (connection, number, marker, signal) => findComment(clients, connection, number, marker, signal),
     comment: (connection, number, body, signal) => comment(clients, connection, number, body, signal),
     deleteComment: (connection, id, signal) => deleteComment(clients, connection, id, signal),
+    findReport: (connection, sha, marker, signal) =>
+      findReport(clients.client(connection), connection, { sha, marker }, signal),
+    report: (connection, wanted, signal) => report(clients.client(connection), connection, wanted, signal),
     verifyDelivery: verifyGitHubDelivery,
     readDelivery: readGitHubDelivery,
   };
