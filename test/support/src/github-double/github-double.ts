@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { openIssue } from './actions/issues.js';
 import type { FaultRule } from './faults.js';
 import type { JournalEntry } from './journal.js';
-import type { BranchRules } from './model.js';
+import type { BranchRules, TokenRecord } from './model.js';
 import { Person } from './person.js';
 import { Router } from './router.js';
 import { accountRoutes } from './routes/account.js';
@@ -36,6 +36,11 @@ export interface GitHubDoubleOptions {
   readonly now?: () => number;
 }
 
+export interface TokenOptions extends Pick<TokenRecord, 'login' | 'grants' | 'scopes' | 'singleSignOnUrl'> {
+  readonly permissions?: 'write' | 'read';
+  readonly repositories?: readonly string[];
+}
+
 export interface GitHubDouble {
   /** Root of everything, e.g. `http://127.0.0.1:4123`; the API answers here too. */
   readonly url: string;
@@ -48,8 +53,13 @@ export interface GitHubDouble {
     fullName: string,
     options: { files: Readonly<Record<string, string>>; defaultBranch?: string; private?: boolean },
   ): Promise<{ cloneUrl: string }>;
-  /** A token for REST and git. Without `repositories` it covers all. */
-  createToken(options: { login: string; permissions?: 'write' | 'read'; repositories?: readonly string[] }): string;
+  /**
+   * A token for REST and git. Without `repositories` it covers all; `permissions` are its owner's. With `grants` it is a
+   * fine-grained one that has these permissions only, with `scopes` a classic one.
+   */
+  createToken(options: TokenOptions): string;
+  /** What a person changes on the token's page at GitHub; the token stays the same. */
+  changeToken(token: string, change: Omit<Partial<TokenOptions>, 'login'>): void;
   /** Subscribes with JSON bodies and sends the ping; answers the hook's id. */
   createWebhook(fullName: string, options: { url: string; secret?: string; events: readonly string[] }): number;
   /** Files an issue and answers its number. */
@@ -130,9 +140,14 @@ export class RunningDouble implements GitHubDouble {
     return { cloneUrl: `${this.url}/${fullName}.git` };
   }
 
-  createToken(options: { login: string; permissions?: 'write' | 'read'; repositories?: readonly string[] }): string {
-    const { login, permissions = 'write', repositories } = options;
-    return this.world.addToken({ login, permissions, repositories });
+  createToken({ permissions = 'write', repositories, ...rest }: TokenOptions): string {
+    return this.world.addToken({ ...rest, permissions, repositories });
+  }
+
+  changeToken(token: string, change: Omit<Partial<TokenOptions>, 'login'>): void {
+    const known = this.world.tokens.get(token);
+    if (known === undefined) throw new Error('no such token');
+    this.world.tokens.set(token, { ...known, ...change });
   }
 
   createWebhook(fullName: string, options: { url: string; secret?: string; events: readonly string[] }): number {

@@ -11,6 +11,12 @@ export interface TokenRecord {
   readonly permissions: 'read' | 'write';
   /** Full names; undefined means every repository. */
   readonly repositories: readonly string[] | undefined;
+  /** A fine-grained token: its repository permissions, by the names of GitHub's API. Without it: all of them. */
+  readonly grants?: Readonly<Record<string, 'read' | 'write'>>;
+  /** A classic token: its scopes. */
+  readonly scopes?: readonly string[];
+  /** The organisation wants single sign-on, which this token wasn't authorised for: where that is done. */
+  readonly singleSignOnUrl?: string;
 }
 
 export interface LabelRecord {

@@ -5,6 +5,7 @@ import type { FaultRule } from './faults.js';
 import { GitDoor, gitRequestOf } from './git/door.js';
 import type { TokenRecord } from './model.js';
 import { htmlPage } from './pages.js';
+import { assertPermitted, permissionHeaders } from './permissions.js';
 import { badCredentials, GitHubProblem, notFound } from './problem.js';
 import { RateLimits } from './rate-limits.js';
 import { Call } from './router.js';
@@ -114,6 +115,7 @@ export class DoubleServer {
       return problemAnswer(this.limits.problem(world.user(who).id), this.limits.headers(who));
     const raw = await this.run(() => {
       const accept = request.headers.accept ?? '';
+      assertPermitted(world, access.token, { method, template: match.route.template, params: match.params });
       if (asked.body === NOT_JSON) throw new GitHubProblem(400, 'Problems parsing JSON');
       return match.route.handle(new Call(world, this.parts.hooks, access.token, url, match.params, accept, asked.body));
     });
@@ -122,7 +124,12 @@ export class DoubleServer {
     const unchanged = etag !== undefined && request.headers['if-none-match']?.replace(/^W\//, '') === etag.slice(2);
     // What didn't change isn't counted.
     if (!unchanged) this.limits.count(who);
-    const headers = { ...answer.headers, ...this.limits.headers(who), ...(etag ? { etag } : {}) };
+    const headers = {
+      ...permissionHeaders(access.token, { method, template: match.route.template, params: match.params }),
+      ...answer.headers,
+      ...this.limits.headers(who),
+      ...(etag ? { etag } : {}),
+    };
     return unchanged ? { status: 304, headers } : { ...answer, headers };
   }
 

@@ -65,7 +65,7 @@ export class World {
   }
 
   addToken(options: Omit<TokenRecord, 'token'>): string {
-    const token = `github_pat_${randomBytes(20).toString('hex')}`;
+    const token = `${options.scopes === undefined ? 'github_pat_' : 'ghp_'}${randomBytes(20).toString('hex')}`;
     this.user(options.login);
     this.tokens.set(token, { token, ...options });
     return token;

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { refChanges, refsMoved } from '../actions/pushes.js';
 import { coversRepository } from '../bodies/repository.js';
 import type { RepositoryRecord, TokenRecord } from '../model.js';
+import { isGranted, mayByScope } from '../permissions.js';
 import type { World } from '../world.js';
 import { gitEnvironment } from './process.js';
 
@@ -183,7 +184,10 @@ function refuse(
   if (!repository) return { status: 404, message: 'Repository not found.' };
   const covered = token !== null && coversRepository(token, repository);
   if (repository.private && !covered) return { status: 404, message: 'Repository not found.' };
-  if (isPush && !(covered && token.permissions === 'write')) {
+  // GitHub has these words for fetches as well.
+  if (covered && (isPush || repository.private) && !isGranted(token, 'contents', isPush ? 'write' : 'read'))
+    return { status: 403, message: 'Write access to repository not granted.' };
+  if (isPush && !(covered && token.permissions === 'write' && mayByScope(token.scopes, repository))) {
     return { status: 403, message: `Permission to ${repository.fullName}.git denied to ${token?.login ?? 'nobody'}.` };
   }
   return null;
