@@ -3,6 +3,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Stage } from '../stage/stage.js';
+import { isRunning } from '../stage/processes.js';
 import type { PlannedTask } from '../workload/plan.js';
 import { readTruth, type AgentTruth } from '../workload/truth.js';
 import { keptRun } from './kept-run.js';
@@ -39,7 +40,12 @@ export class HostileCare {
     // The file that is written may not grow any more: what a full disk says (EFBIG for ENOSPC), for this run alone, and
     // without being root.
     const { size } = statSync(join(kept.directory, 'journal.ndjson'));
-    await promisify(execFile)('prlimit', ['--pid', String(kept.keeper), `--fsize=${size}`]);
+    try {
+      await promisify(execFile)('prlimit', ['--pid', String(kept.keeper), `--fsize=${size}`]);
+    } catch (error) {
+      if (isRunning(kept.keeper)) throw error;
+      return false; // killed at this very moment: the run's next keeper is looked for
+    }
     writeFileSync(join(this.directory, 'gates', name), '');
     return true;
   }

@@ -17,8 +17,10 @@ export function keptRuns({ capstanDir }: Stage): KeptRun[] {
     entries(join(pods, pod, 'runs')).flatMap((runId) => {
       const directory = join(pods, pod, 'runs', runId);
       const file = join(directory, 'process.json');
-      if (!existsSync(file) || existsSync(join(directory, 'exit.json'))) return [];
-      const { keeper } = JSON.parse(readFileSync(file, 'utf8')) as { keeper: { pid: number } };
+      if (existsSync(join(directory, 'exit.json'))) return [];
+      const text = ifThere(() => readFileSync(file, 'utf8'));
+      if (text === null) return [];
+      const { keeper } = JSON.parse(text) as { keeper: { pid: number } };
       return [{ runId, directory, keeper: keeper.pid }];
     }),
   );
@@ -29,5 +31,15 @@ export function keptRun(stage: Stage, runId: string): KeptRun | null {
 }
 
 function entries(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
+  return ifThere(() => readdirSync(directory)) ?? [];
+}
+
+/** Pods and runs are deleted at any moment. */
+function ifThere<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
