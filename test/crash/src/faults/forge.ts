@@ -12,6 +12,7 @@ const WRITES: Readonly<Record<EffectKind, Pick<FaultRule, 'method' | 'path'>>> =
   merge_pull_request: { method: 'PUT', path: /\/pulls\/\d+\/merge$/ },
   close_pull_request: { method: 'PATCH', path: /\/pulls\/\d+$/ },
   comment_pull_request: { method: 'POST', path: /\/issues\/\d+\/comments$/ },
+  report_head: { method: 'POST', path: /\/check-runs$/ },
   comment_ticket: { method: 'POST', path: /\/issues\/\d+\/comments$/ },
   close_ticket: { method: 'PATCH', path: /\/issues\/\d+$/ },
 };

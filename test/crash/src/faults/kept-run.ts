@@ -34,12 +34,13 @@ function entries(directory: string): string[] {
   return ifThere(() => readdirSync(directory)) ?? [];
 }
 
-/** Pods and runs are deleted at any moment. */
+/** Pods and runs are deleted at any moment, and files lie beside them. */
 function ifThere<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw error;
   }
 }
