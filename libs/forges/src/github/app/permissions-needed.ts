@@ -22,6 +22,8 @@ const NEEDED: Readonly<Record<ForgePurpose, Permissions>> = {
  */
 const WELCOME: Partial<Record<ForgePurpose, Permissions>> = { publish_workflows: { workflows: 'write' } };
 
+const RANKS: Readonly<Record<string, number>> = { read: 1, write: 2, admin: 3 };
+
 /** Exactly what all purposes need together: what an app is registered with. */
 export const APP_PERMISSIONS: Permissions = FORGE_PURPOSES.map((purpose) => NEEDED[purpose]).reduce(together);
 
@@ -48,8 +50,6 @@ const TITLES: Readonly<Record<string, string>> = {
   issues: 'Issues',
   workflows: 'Workflows',
 };
-
-const RANKS: Readonly<Record<string, number>> = { read: 1, write: 2, admin: 3 };
 
 function suffices(granted: string | undefined, needed: Level): boolean {
   return (RANKS[granted ?? ''] ?? 0) >= RANKS[needed]!;
