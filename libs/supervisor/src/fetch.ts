@@ -10,6 +10,9 @@ import { bootId } from './processes.js';
 const REMOTE_PROTOCOLS = 'https:http:file:git:ssh';
 const LAST_FETCH = 'capstan-last-fetch.json';
 
+/** How git (2.30 to 2.53) tells that the remote said no, and for good; what it said for itself stands before it. */
+const REFUSED = /The requested URL returned error: 40[134]|Authentication failed for|repository '.*' not found/;
+
 /** Commits that the remote's branches are at. */
 export interface Tips {
   readonly base: string;
@@ -116,6 +119,7 @@ function fetchFault(
   config: Record<string, string>,
   said: string,
 ): SupervisorFault {
+  if (REFUSED.test(said)) return new SupervisorFault('fetch_refused', said);
   const asked = git(
     ['ls-remote', '--quiet', '--exit-code', '--', request.remoteUrl, `refs/heads/${request.baseBranch}`],
     {

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -154,6 +157,25 @@ describe('prepare', () => {
     );
     const head = git(origin, 'rev-parse', 'HEAD');
     expect(answers.map((each) => each.head)).toEqual([head, head, head, head]);
+  });
+
+  it.each([
+    [403, 'fetch_refused'],
+    [404, 'fetch_refused'],
+    [503, 'fetch_failed'],
+  ])('tells a remote that says %i in its own words, as %s', async (status, code) => {
+    const words = 'Capstan egress: the remote says why.';
+    const server = createServer((_request, response) => {
+      response.writeHead(status, { 'content-type': 'text/plain' }).end(words);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const places = { clone: 'clone', worktree: 'work/1', home: 'work/1.home', fresh: false };
+    const wanted = { remoteUrl: `http://127.0.0.1:${port}/git/a/b.git`, baseBranch: 'main', branch: BRANCH };
+    const { error } = await pod.askBeside<ReturnType<typeof prepare>>('prepare', 'r', { ...places, ...wanted });
+    server.close();
+    expect(error).toMatchObject({ code, message: expect.stringContaining(words) as unknown });
   });
 
   it('says what is wrong with the remote', () => {

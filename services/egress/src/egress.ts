@@ -6,7 +6,9 @@ import { Reach } from './address/reach.js';
 import type { Resolve } from './address/resolver.js';
 import type { EgressConfig } from './egress.config.js';
 import { ForwardDoor } from './forward/forward-door.js';
+import { GitDoor } from './git-door/git-door.js';
 import { ModelDoor } from './model/model-door.js';
+import { PROVIDERS, type Providers } from './model/provider.js';
 import { recordOnce } from './record/record.loop.js';
 import { Recorder } from './record/recorder.js';
 import type { Door } from './server/door.js';
@@ -21,6 +23,8 @@ export interface EgressPorts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly resolve: Resolve;
+  /** Where the providers of models are, for specs. */
+  readonly providers?: Providers;
 }
 
 /** The server with its doors, and what they share. */
@@ -30,17 +34,19 @@ export class Egress {
   private readonly places = new Places();
   private readonly recorder = new Recorder();
   private readonly model: ModelDoor;
+  private readonly git: GitDoor;
 
   constructor(private readonly ports: EgressPorts) {
-    const { config, database, logger, metrics, resolve } = ports;
+    const { config, database, logger, metrics, resolve, providers = PROVIDERS } = ports;
     this.runs = new LiveRuns(database, config.encryptionKey);
     const reach = new Reach(resolve, config.privateHosts);
     const shared = { runs: this.runs, reach, recorder: this.recorder, places: this.places };
     const forward = new ForwardDoor(shared);
     const vault = new Vault(database, config.encryptionKey);
-    this.model = new ModelDoor({ ...shared, database, vault, logger, metrics });
+    this.model = new ModelDoor({ ...shared, database, vault, logger, metrics, providers });
+    this.git = new GitDoor({ ...shared, database, vault, encryptionKey: config.encryptionKey });
     // One folder per door; the first that takes a request has it.
-    const doors: readonly Door[] = [forward, this.model];
+    const doors: readonly Door[] = [forward, this.model, this.git];
     this.server = new EgressServer({ ...config, doors, tunnels: forward, logger, metrics });
   }
 
@@ -58,6 +64,7 @@ export class Egress {
   async close(): Promise<void> {
     await this.server.close(CLOSE_MS);
     this.model.close();
+    this.git.close();
     await this.record();
   }
 }

@@ -52,6 +52,9 @@ export class Repository {
   allowWorkflowChanges!: boolean;
   @Column('boolean')
   allowSubmoduleChanges!: boolean;
+  /** Whether agents may fetch the owner's other repositories. */
+  @Column('boolean')
+  allowSubmoduleFetch!: boolean;
   @Column('int')
   maxRunMinutes!: number;
   @Column('numeric')
@@ -68,7 +71,7 @@ export class Repository {
   version!: number;
 }
 
-/** A sealed value. Owner: gateway. */
+/** A sealed value: a repository's, a person's, or the whole workspace's. Owner: gateway. */
 @Entity('secret')
 export class Secret {
   @PrimaryColumn('uuid')
@@ -77,6 +80,9 @@ export class Secret {
   workspaceId!: string;
   @Column('uuid', { nullable: true })
   repositoryId!: string | null;
+  /** The member whose own it is; it goes with their membership. Never beside `repositoryId`. */
+  @Column('uuid', { nullable: true })
+  userId!: string | null;
   @Column('text')
   name!: string;
   @Column('int')

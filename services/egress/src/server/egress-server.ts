@@ -123,7 +123,7 @@ const NO_DOOR: Refusal = {
   reason: 'not_understood',
   status: 404,
   words:
-    'there is nothing here. Ask through it as a proxy (HTTP_PROXY, HTTPS_PROXY), or for a model at /model/anthropic, /model/openai or /model/gemini.',
+    'there is nothing here. Ask through it as a proxy (HTTP_PROXY, HTTPS_PROXY), for a model at /model/anthropic, /model/openai or /model/gemini, or with git at /git/OWNER/NAME.git.',
 };
 const UNAVAILABLE: Refusal = {
   reason: 'unavailable',

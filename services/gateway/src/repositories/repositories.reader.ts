@@ -77,6 +77,7 @@ function answerOf(row: Row, baseUrl: string): Answer {
     requiredApprovals: row.requiredApprovals,
     allowWorkflowChanges: row.allowWorkflowChanges,
     allowSubmoduleChanges: row.allowSubmoduleChanges,
+    allowSubmoduleFetch: row.allowSubmoduleFetch,
     credentialSecret: row.credentialSecret,
     limits: {
       maxRunMinutes: row.maxRunMinutes,

@@ -189,6 +189,7 @@ const COLUMNS = [
   'requiredApprovals',
   'allowWorkflowChanges',
   'allowSubmoduleChanges',
+  'allowSubmoduleFetch',
   'credentialSecret',
 ] as const;
 

@@ -11,6 +11,7 @@ import { Servers, type Server } from './servers.js';
 
 /** In the order of their start. */
 export const SERVICES = [
+  'egress',
   'scheduler',
   'pod-pool',
   'agent-runner',
@@ -128,10 +129,11 @@ export class Stage {
     await servers.migrate();
     const database = new pg.Pool({ connectionString: servers.superuserUrl, max: 6, connectionTimeoutMillis: 5_000 });
     database.on('error', () => undefined); // a killed server ends idle connections; the next query says so
-    const ports = await lastingPorts(replicas * (SERVICES.length + 2));
+    const ports = await lastingPorts(replicas * (SERVICES.length + 3));
     const gateways = ports.splice(0, replicas);
     const webhooks = ports.splice(0, replicas);
-    const doors = [await ReplicaDoor.open(gateways), await ReplicaDoor.open(webhooks)];
+    const egresses = ports.splice(0, replicas);
+    const doors = await Promise.all([gateways, webhooks, egresses].map((each) => ReplicaDoor.open(each)));
     const secrets = makeSecrets();
     const entry = { value: options.hostEntry ?? join(ROOT, 'services/cli/dist/host.js') };
     const hosts = Array.from({ length: replicas }, (_, replica) =>
@@ -142,6 +144,9 @@ export class Stage {
           CAPSTAN_SERVICES: service,
           CAPSTAN_PORT: String(gateways[replica]),
           CAPSTAN_WEBHOOKS_PORT: String(webhooks[replica]),
+          CAPSTAN_EGRESS_PORT: String(egresses[replica]),
+          CAPSTAN_EGRESS_SOCKET: join(dataDir, `egress-${replica}`, 'egress.sock'),
+          CAPSTAN_EGRESS_URL: doors[2]!.url,
           CAPSTAN_INTERNAL_PORT: String(ports.pop()),
           CAPSTAN_PUBLIC_URL: doors[0]!.url,
           CAPSTAN_WEBHOOKS_URL: doors[1]!.url,

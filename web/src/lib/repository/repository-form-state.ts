@@ -26,6 +26,7 @@ export interface RepositoryDraft {
   autoMerge: boolean;
   mergeWithoutChecks: boolean;
   allowWorkflowChanges: boolean;
+  allowSubmoduleFetch: boolean;
   limits: Partial<Record<keyof Repository['limits'], number | null>>;
 }
 
@@ -53,6 +54,7 @@ export function draftOf(repository: Repository | null): RepositoryDraft {
     autoMerge: repository?.autoMerge ?? true,
     mergeWithoutChecks: repository?.mergeWithoutChecks ?? false,
     allowWorkflowChanges: repository?.allowWorkflowChanges ?? false,
+    allowSubmoduleFetch: repository?.allowSubmoduleFetch ?? false,
     limits: { ...repository?.limits },
   };
 }
@@ -89,6 +91,7 @@ function settingsOf(draft: RepositoryDraft, before: Repository | null) {
     autoMerge: draft.autoMerge,
     mergeWithoutChecks: draft.mergeWithoutChecks,
     allowWorkflowChanges: draft.allowWorkflowChanges,
+    allowSubmoduleFetch: draft.allowSubmoduleFetch,
     ...onlySet({
       maxConcurrentTasks: figure(draft.maxConcurrentTasks),
       maxAgentsPerPod: figure(draft.maxAgentsPerPod),
