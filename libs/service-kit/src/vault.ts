@@ -9,7 +9,15 @@ export interface SecretOwner {
   readonly workspaceId: Id;
   /** Null for a secret of the whole workspace. */
   readonly repositoryId: Id | null;
+  /** The member whose own it is; when it is looked for, whose own comes before all others. Unset: nobody's. */
+  readonly userId?: Id | null;
   readonly name: string;
+}
+
+/** A secret that was found, and whether it is the member's own that it was looked for. */
+export interface FoundSecret {
+  readonly value: string;
+  readonly own: boolean;
 }
 
 interface Sealed {
@@ -60,39 +68,40 @@ export class Vault {
   ): Promise<{ readonly id: Id; readonly setAt: Date; readonly version: number }> {
     const sealed = this.seal(value, boundTo(owner));
     const [row] = await tx.query<{ id: Id; setAt: Date; version: number }>(
-      `insert into secret (id, workspace_id, repository_id, name, key_version, nonce, ciphertext) values ($1,$2,$3,$4,$5,$6,$7)
-       on conflict (workspace_id, repository_id, name) do update
+      `insert into secret (id, workspace_id, repository_id, name, key_version, nonce, ciphertext, user_id)
+       values ($1,$2,$3,$4,$5,$6,$7,$8)
+       on conflict (workspace_id, repository_id, user_id, name) do update
           set key_version = $5, nonce = $6, ciphertext = $7, set_at = now(), version = secret.version + 1
        returning id, set_at, version`,
-      [newId(), owner.workspaceId, owner.repositoryId, owner.name, sealed.keyVersion, sealed.nonce, sealed.ciphertext],
+      [
+        ...[newId(), owner.workspaceId, owner.repositoryId, owner.name],
+        ...[sealed.keyVersion, sealed.nonce, sealed.ciphertext, owner.userId ?? null],
+      ],
     );
     await tx.emit(secretChanged, { workspaceId: owner.workspaceId, secretId: row!.id, version: row!.version });
     return row!;
   }
 
-  /** A repository's own secret, else the workspace's of that name, else null. */
-  async get(owner: SecretOwner): Promise<string | null> {
-    const rows = await this.database.query<Secret>(
-      `select * from secret where workspace_id = $1 and name = $2 and (repository_id is null or repository_id = $3)
-        order by repository_id nulls last limit 1`,
-      [owner.workspaceId, owner.name, owner.repositoryId],
-    );
-    const row = rows[0];
-    return row === undefined ? null : openSealed(this.key, row, boundTo(row));
+  /** The member's own secret of that name, else the repository's, else the workspace's, else null. */
+  async get({ name, ...owner }: SecretOwner): Promise<string | null> {
+    return (await this.getAll(owner, [name])).get(name)?.value ?? null;
   }
 
   /** Those of `names` that are set, each as {@link get} would give it, by one statement. */
   async getAll(
-    { workspaceId, repositoryId }: Omit<SecretOwner, 'name'>,
+    { workspaceId, repositoryId, userId = null }: Omit<SecretOwner, 'name'>,
     names: readonly string[],
-  ): Promise<ReadonlyMap<string, string>> {
+  ): Promise<ReadonlyMap<string, FoundSecret>> {
     const rows = await this.database.query<Secret>(
       `select distinct on (name) * from secret
-        where workspace_id = $1 and name = any($2::text[]) and (repository_id is null or repository_id = $3)
-        order by name, repository_id nulls last`,
-      [workspaceId, names, repositoryId],
+        where workspace_id = $1 and name = any($2::text[])
+          and (repository_id is null and user_id is null or repository_id = $3 or user_id = $4)
+        order by name, user_id nulls last, repository_id nulls last`,
+      [workspaceId, names, repositoryId, userId],
     );
-    return new Map(rows.map((row) => [row.name, openSealed(this.key, row, boundTo(row))]));
+    return new Map(
+      rows.map((row) => [row.name, { value: openSealed(this.key, row, boundTo(row)), own: row.userId !== null }]),
+    );
   }
 
   /** Like {@link get}, but throws UserError `credential_missing` that names the secret and where to set it. */
@@ -147,6 +156,7 @@ function openSealed(key: Buffer, sealed: Sealed, bound: readonly string[]): stri
   return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8');
 }
 
-function boundTo({ workspaceId, repositoryId, name }: SecretOwner): readonly string[] {
-  return [workspaceId, repositoryId ?? '', name];
+function boundTo({ workspaceId, repositoryId, userId, name }: SecretOwner): readonly string[] {
+  const owner = [workspaceId, repositoryId ?? '', name];
+  return userId === null || userId === undefined ? owner : [...owner, 'user', userId];
 }

@@ -10,6 +10,7 @@ import { Metrics, Vault, openLogger, runToken } from '@capstan/service-kit';
 import { aRepository, aRun, testDatabase } from '@capstan/test-support';
 import { Egress } from './egress.js';
 import { hostRules } from './forward/host-rule.js';
+import type { Providers } from './model/provider.js';
 
 /** Egress over a real database, with a table of names instead of the machine's name servers. */
 export interface Stage {
@@ -36,9 +37,11 @@ export interface Stage {
 export interface StageOptions {
   readonly privateHosts?: string;
   readonly statementTimeoutMs?: number;
+  /** Where the providers of models are; as they really are unless told. */
+  readonly providers?: Providers;
 }
 
-export async function aStage({ privateHosts = '', ...patience }: StageOptions = {}): Promise<Stage> {
+export async function aStage({ privateHosts = '', providers, ...patience }: StageOptions = {}): Promise<Stage> {
   const server = await testDatabase({ migrate });
   const database = await Database.open({ url: server.url, ...patience });
   const encryptionKey = randomBytes(32).toString('base64');
@@ -59,6 +62,7 @@ export async function aStage({ privateHosts = '', ...patience }: StageOptions = 
     logger: openLogger({ format: 'json', level: 'debug', secrets: [], write: (line) => void log.push(line) }),
     metrics: new Metrics(),
     resolve: async (host) => names.get(host) ?? [],
+    ...(providers && { providers }),
   });
   await egress.server.open();
   const stage: Stage = {

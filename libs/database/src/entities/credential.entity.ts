@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { CheckedState, ConclusiveState } from '@capstan/domain';
+import type { CheckedState, ConclusiveState, ModelOrderEntry, ModelProtocol } from '@capstan/domain';
 
 /** What one provider says of one secret, at one of the places where it is used. Owner: egress. */
 @Entity('credential_check')
@@ -39,4 +39,17 @@ export class CredentialCheck {
   nextCheckAt!: Date;
   @Column('int')
   version!: number;
+}
+
+/** In which order a workspace's keys and providers are asked, for one protocol; no row: as they are named. Owner: gateway. */
+@Entity('model_order')
+export class ModelOrder {
+  @PrimaryColumn('uuid')
+  workspaceId!: string;
+  @PrimaryColumn('text')
+  protocol!: ModelProtocol;
+  @Column('jsonb')
+  entries!: readonly ModelOrderEntry[];
+  @Column('timestamptz')
+  changedAt!: Date;
 }

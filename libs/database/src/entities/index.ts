@@ -10,7 +10,7 @@ import {
   Idempotency,
 } from './access.entity.js';
 import { Repository, Secret, CredentialPause } from './repository.entity.js';
-import { CredentialCheck } from './credential.entity.js';
+import { CredentialCheck, ModelOrder } from './credential.entity.js';
 import { Task, TaskDependency, TaskEvent, TaskRequest } from './task.entity.js';
 import { Pod, PodHealthEvent, Worktree } from './pod.entity.js';
 import { Run, RunCommand, RunLog, Usage, Worker } from './run.entity.js';
@@ -48,6 +48,7 @@ export const ENTITIES = [
   Secret,
   CredentialPause,
   CredentialCheck,
+  ModelOrder,
   Task,
   TaskDependency,
   TaskEvent,

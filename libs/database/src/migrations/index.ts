@@ -11,6 +11,8 @@ import { parkedTicketSources } from './0009-parked-ticket-sources.js';
 import { egress } from './0010-egress.js';
 import { credentialCheck } from './0011-credential-check.js';
 import { isolationReason } from './0012-isolation-reason.js';
+import { gitDoor } from './0013-git-door.js';
+import { ownKeys } from './0014-own-keys.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -26,6 +28,8 @@ export const MIGRATIONS: readonly Migration[] = [
   egress,
   credentialCheck,
   isolationReason,
+  gitDoor,
+  ownKeys,
 ];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

@@ -1,4 +1,4 @@
-import type { Id, RunLimits } from '@capstan/domain';
+import { personOf, type Actor, type Id, type RunLimits } from '@capstan/domain';
 import { isDatabaseOutage, type AgentSettingsJson, type Database } from '@capstan/database';
 import { readRunToken } from '@capstan/service-kit';
 import { defaultRules } from '../forward/default-hosts.js';
@@ -11,6 +11,8 @@ export interface LiveRun {
   readonly workspaceId: Id;
   readonly repositoryId: Id;
   readonly taskId: Id;
+  /** The person whose own keys come first; null: a ticket's task, or Capstan's own. */
+  readonly userId: Id | null;
   readonly agent: AgentSettingsJson;
   readonly limits: RunLimits;
   /** The default list of its agent, and what its repository adds. */
@@ -25,7 +27,7 @@ interface Known {
   readonly run: Promise<LiveRun | null>;
 }
 
-type Row = Omit<LiveRun, 'rules'> & { readonly egressHosts: readonly string[] };
+type Row = Omit<LiveRun, 'rules' | 'userId'> & { readonly egressHosts: readonly string[]; readonly createdBy: Actor };
 
 /** How long a run that was read counts as read. ms */
 const FRESH_MS = 1_000;
@@ -80,14 +82,18 @@ export class LiveRuns {
 
   private async query(id: Id): Promise<LiveRun | null> {
     const [row] = await this.database.query<Row>(
-      `select r.id, r.workspace_id, r.repository_id, r.task_id, r.agent, r.limits, p.egress_hosts
-         from run r join repository p on p.id = r.repository_id
+      `select r.id, r.workspace_id, r.repository_id, r.task_id, r.agent, r.limits, p.egress_hosts, t.created_by
+         from run r join repository p on p.id = r.repository_id join task t on t.id = r.task_id
         where r.id = $1 and r.state in ('leased','running') and r.fenced_at is null`,
       [id],
     );
     if (row === undefined) return null;
-    const { egressHosts, ...run } = row;
-    return { ...run, rules: [...defaultRules(run.agent.agent), ...hostRules(egressHosts).rules] };
+    const { egressHosts, createdBy, ...run } = row;
+    return {
+      ...run,
+      userId: personOf(createdBy),
+      rules: [...defaultRules(run.agent.agent), ...hostRules(egressHosts).rules],
+    };
   }
 }
 

@@ -39,7 +39,7 @@ export function passAnswer(
 }
 
 /** Gives a provider's refusal back as it was. */
-export function passHeld({ status, rawHeaders, body }: HeldAnswer, response: ServerResponse, flow: Flow): void {
+export function passHeld({ status, rawHeaders, body, flow }: HeldAnswer, response: ServerResponse): void {
   flow.down(body.length);
   const headers = passedHeaders(rawHeaders, [...NOT_PASSED, 'content-length']);
   response.writeHead(status, [...headers, 'Content-Length', String(body.length)]);

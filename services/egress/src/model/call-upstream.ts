@@ -2,7 +2,7 @@ import { Agent as HttpAgent, request as askHttp, type ClientRequest, type Incomi
 import { Agent as HttpsAgent, request as askHttps } from 'node:https';
 import { UNTRACED } from '@capstan/service-kit';
 import { CONNECT_MS, checkedConnection, type Checked } from '../address/reach.js';
-import type { RequestBody } from './request-body.js';
+import type { SentBody } from './request-body.js';
 
 /** A model may think for so long before the first byte of its answer. ms */
 const ANSWER_MS = 15 * 60_000;
@@ -27,8 +27,10 @@ export interface Call {
   readonly method: string;
   /** Name and value by turns, without `Host` and lengths. */
   readonly headers: readonly string[];
-  readonly body: RequestBody;
+  readonly body: SentBody;
   readonly checked: Checked;
+  /** A connection stands after this, or is given up. ms */
+  readonly connectMs?: number;
   readonly connections: Connections;
   readonly signal: AbortSignal;
   readonly sent: (bytes: number) => void;
@@ -50,7 +52,17 @@ export async function callUpstream(call: Call): Promise<IncomingMessage> {
 
 class StaleConnection extends Error {}
 
-function ask({ url, method, headers, body, checked, connections, signal, sent }: Call): Promise<IncomingMessage> {
+function ask({
+  url,
+  method,
+  headers,
+  body,
+  checked,
+  connectMs = CONNECT_MS,
+  connections,
+  signal,
+  sent,
+}: Call): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const upstream = (url.protocol === 'https:' ? askHttps : askHttp)({
       ...UNTRACED,
@@ -63,7 +75,7 @@ function ask({ url, method, headers, body, checked, connections, signal, sent }:
     });
     const late = (what: string) => () => upstream.destroy(new Error(what));
     const answering = setTimeout(late('no answer within fifteen minutes'), ANSWER_MS);
-    watchConnection(upstream, late('no connection within ten seconds'));
+    watchConnection(upstream, connectMs, late(`no connection within ${connectMs / 1_000} seconds`));
     upstream.once('close', () => clearTimeout(answering));
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       const stale = upstream.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
@@ -77,8 +89,8 @@ function ask({ url, method, headers, body, checked, connections, signal, sent }:
   });
 }
 
-function watchConnection(upstream: ClientRequest, late: () => void): void {
-  const timer = setTimeout(late, CONNECT_MS);
+function watchConnection(upstream: ClientRequest, connectMs: number, late: () => void): void {
+  const timer = setTimeout(late, connectMs);
   upstream.once('close', () => clearTimeout(timer));
   upstream.once('socket', (socket) => {
     if (!socket.connecting) return clearTimeout(timer);

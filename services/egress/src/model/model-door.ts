@@ -5,20 +5,29 @@ import { TransientError, errorText } from '@capstan/domain';
 import type { Counter, Logger, Metrics, Vault } from '@capstan/service-kit';
 import type { LiveRun, LiveRuns } from '../admit/live-runs.js';
 import type { Places } from '../admit/places.js';
-import { unreachableHost, type Checked, type Reach } from '../address/reach.js';
+import type { Checked, Reach } from '../address/reach.js';
 import { hostPort, type HostPort } from '../forward/host-rule.js';
-import type { Flow, Recorder } from '../record/recorder.js';
+import type { Recorder } from '../record/recorder.js';
 import type { Door } from '../server/door.js';
 import { passedHeaders } from '../server/passed-headers.js';
 import { isRefusal, type Refusal } from '../server/refusal.js';
 import { passAnswer, passHeld, refuseCall } from './answer-call.js';
 import { checkBudget } from './budget.js';
-import { Connections, type Call } from './call-upstream.js';
-import { exchange } from './exchange.js';
+import { Connections } from './call-upstream.js';
+import { exchange, type Attempt, type Exchanged } from './exchange.js';
 import type { ModelKey } from './keys/keys.decide.js';
 import { ModelKeys } from './keys/model-keys.js';
-import { PATH_BLOCKED, TOO_MANY, UNAVAILABLE, noKey, providerBlocked, unadmitted } from './model-refusals.js';
-import { PROVIDERS, type Provider, type ProviderName } from './provider.js';
+import {
+  BODY_TOO_LONG,
+  PATH_BLOCKED,
+  TOO_MANY,
+  UNAVAILABLE,
+  noKey,
+  providerBlocked,
+  unadmitted,
+} from './model-refusals.js';
+import type { Provider, ProviderName, Providers } from './provider.js';
+import { renamedCall } from './renamed-call.js';
 import { KeptBytes, RequestBody } from './request-body.js';
 import { askedModel, namedModel, priceOf } from './usage/priced-model.js';
 import { upstreamUrl } from './upstream-url.js';
@@ -32,15 +41,28 @@ export interface ModelPorts {
   readonly places: Places;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Where the providers are, for specs. */
+  readonly providers: Providers;
 }
 
-/** A call that is made: whose, where to, with which keys. */
+/** A call that is made: whose, what of, with which keys. */
 interface Admitted {
   readonly run: LiveRun;
   readonly provider: Provider;
-  readonly url: URL;
-  readonly checked: Checked;
+  /** Path after `/model/PROVIDER`, with its query. */
+  readonly rest: string;
   readonly keys: readonly ModelKey[];
+  /** Where the protocol's own provider is, or what the repository has in its stead. */
+  readonly usual: Promise<Checked | Refusal>;
+}
+
+interface AttemptOptions {
+  readonly request: IncomingMessage;
+  readonly admitted: Admitted;
+  readonly body: RequestBody;
+  readonly signal: AbortSignal;
+  readonly key: ModelKey;
+  readonly connectMs: number | undefined;
 }
 
 const PATH = /^\/model\/(anthropic|openai|gemini)(\/.*)$/;
@@ -52,8 +74,8 @@ const NOT_PASSED = [
 ];
 
 /**
- * `/model/PROVIDER/…`: a provider's API for agents that hold no key. The key of the repository or its workspace is put in
- * place of the run's token; calls, tokens and cost are counted from the answers.
+ * `/model/PROVIDER/…`: a provider's API for agents that hold no key. The key of the person, the repository or the
+ * workspace is put in place of the run's token; calls, tokens and cost are counted from the answers.
  */
 export class ModelDoor implements Door {
   readonly name = 'model';
@@ -63,7 +85,7 @@ export class ModelDoor implements Door {
   private readonly calls: Counter;
 
   constructor(private readonly ports: ModelPorts) {
-    this.keys = new ModelKeys(ports.vault);
+    this.keys = new ModelKeys(ports.database, ports.vault);
     this.calls = ports.metrics.counter('capstan_egress_model_calls_total', 'Calls to models, by provider and status');
   }
 
@@ -73,7 +95,7 @@ export class ModelDoor implements Door {
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [, name, rest] = PATH.exec(request.url!) as unknown as [string, ProviderName, string];
-    const provider = PROVIDERS[name];
+    const provider = this.ports.providers[name];
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     response.once('close', () => this.calls.add({ provider: name, status: String(response.statusCode) }));
@@ -116,15 +138,14 @@ export class ModelDoor implements Door {
     // A command takes none by name: a person chose what runs there.
     if (taken.length > 0 && !provider.keys.some(({ secret }) => taken.includes(secret)))
       return blocked(providerBlocked(run.agent.agent, provider.title, taken));
-    const [checked, { keys, wanted }, over] = await Promise.all([
-      // A person set the address: it may be in the house.
-      reach.check(target, baseUrl === undefined ? 'public' : 'private'),
+    // A person set the address: it may be in the house.
+    const usual = reach.check(target, baseUrl === undefined ? 'public' : 'private');
+    const [{ keys, wanted }, over] = await Promise.all([
       this.keys.of(run, provider),
       checkBudget(database, recorder, run),
     ]);
-    if (isRefusal(checked)) return blocked(checked);
     if (over !== null) return blocked(over);
-    return keys.length === 0 ? blocked(noKey(provider.title, wanted)) : { run, provider, url, checked, keys };
+    return keys.length === 0 ? blocked(noKey(provider.title, wanted)) : { run, provider, rest, keys, usual };
   }
 
   private async pass(
@@ -134,39 +155,59 @@ export class ModelDoor implements Door {
     body: RequestBody,
     signal: AbortSignal,
   ): Promise<void> {
-    const { run, provider, url, checked, keys } = admitted;
-    const { recorder, logger } = this.ports;
-    const flow = recorder.allowed(run, checked, request.headers['user-agent']);
-    const model = askedModel(url.pathname, body.beginning);
-    const call = (key: ModelKey): Call => ({
-      ...{ url, body, checked, signal, connections: this.connections, method: request.method! },
-      headers: headersWith(key, request),
-      sent: flow.up,
-    });
-    const exchanged = await exchange({ keys, states: this.keys, logger, call, signal }).catch((error: unknown) => {
-      if (signal.aborted) throw error;
-      return { kind: 'refusal', refusal: unreachableHost(checked, error) } as const;
+    const { provider, keys } = admitted;
+    const exchanged = await exchange({
+      ...{ keys, signal, states: this.keys, logger: this.ports.logger },
+      attempt: (key, connectMs) => this.attempt({ request, admitted, body, signal, key, connectMs }),
     });
     if (exchanged.kind === 'refusal') return refuseCall(request, response, provider, exchanged.refusal);
-    if (exchanged.kind === 'held') return passHeld(exchanged.held, response, flow);
-    const { answer } = exchanged;
-    await this.count(admitted, model, request, answer, response, flow);
+    if (exchanged.kind === 'held') return passHeld(exchanged.held, response);
+    await this.count(admitted, exchanged, response);
+  }
+
+  /** The call at the place that a key is for, with the names that its models have there. */
+  private async attempt({
+    request,
+    admitted,
+    body,
+    signal,
+    key,
+    connectMs,
+  }: AttemptOptions): Promise<Attempt | Refusal> {
+    const { run, provider } = admitted;
+    const { reach, recorder } = this.ports;
+    const placed = key.place === null ? { rest: admitted.rest, body } : renamedCall(admitted.rest, body, key.place);
+    if (placed === null) return BODY_TOO_LONG;
+    const method = request.method!;
+    const url = upstreamUrl(provider, key.place?.baseUrl ?? run.agent.baseUrl, method, placed.rest);
+    if (url === null) return PATH_BLOCKED;
+    const client = request.headers['user-agent'];
+    const checked = await (key.place === null ? admitted.usual : reach.check(targetOf(url), 'private'));
+    if (isRefusal(checked)) {
+      recorder.blocked(run, targetOf(url), checked.reason, client);
+      return checked;
+    }
+    const flow = recorder.allowed(run, checked, client);
+    const { connections } = this;
+    const headers = headersWith(key, request);
+    const call = { url, method, headers, body: placed.body, checked, connections, signal, sent: flow.up };
+    const model = askedModel(url.pathname, placed.body.beginning);
+    return { flow, model, call: connectMs === undefined ? call : { ...call, connectMs } };
   }
 
   private async count(
-    { run, provider, url }: Admitted,
-    asked: string | undefined,
-    request: IncomingMessage,
-    answer: IncomingMessage,
+    { run, provider }: Admitted,
+    { answer, key, attempt }: Extract<Exchanged, { kind: 'answer' }>,
     response: ServerResponse,
-    flow: Flow,
   ): Promise<void> {
-    const seen = await passAnswer(answer, response, provider, flow);
+    const { url, method } = attempt.call;
+    const seen = await passAnswer(answer, response, provider, attempt.flow);
     const answered = answer.statusCode! >= 200 && answer.statusCode! < 300;
-    if (!answered || request.method !== 'POST' || COUNTS_ONLY.test(url.pathname)) return;
-    const model = namedModel(asked, seen);
-    const cost = priceOf(provider.name, model, seen.tokens, run.agent.baseUrl === undefined);
-    this.ports.recorder.used(run, provider.name, model, seen.tokens ?? null, cost);
+    if (!answered || method !== 'POST' || COUNTS_ONLY.test(url.pathname)) return;
+    const model = namedModel(attempt.model, seen);
+    const own = key.place === null;
+    const cost = priceOf(provider.name, model, seen.tokens, own && run.agent.baseUrl === undefined);
+    this.ports.recorder.used(run, own ? provider.name : url.host, model, seen.tokens ?? null, cost);
   }
 
   private fault(error: unknown): Refusal {

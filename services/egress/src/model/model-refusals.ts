@@ -34,6 +34,11 @@ export const PATH_BLOCKED: Refusal = {
   words:
     'only models can be asked here. Files, batches and everything else that the key would open are not for agents.',
 };
+export const BODY_TOO_LONG: Refusal = {
+  reason: 'body_too_long',
+  status: 413,
+  words: 'the request is too long to have the name of its model changed, and no other provider is free.',
+};
 export const TOO_MANY: Refusal = {
   reason: 'too_many',
   status: 429,

@@ -1,7 +1,7 @@
+import type { ModelProtocol } from '@capstan/domain';
 import type { Refusal } from '../server/refusal.js';
 
-export const PROVIDER_NAMES = ['anthropic', 'openai', 'gemini'] as const;
-export type ProviderName = (typeof PROVIDER_NAMES)[number];
+export type ProviderName = ModelProtocol;
 
 /** One kind of credential of a provider. */
 export interface KeyKind {
@@ -21,6 +21,8 @@ export interface Provider {
   readonly baseUrl: string;
   /** In the order in which they are tried. */
   readonly keys: readonly KeyKind[];
+  /** How a key is sent to another provider that answers in the same protocol. */
+  readonly compatible: KeyKind['headers'];
   /** A secret that names the one kind to use. */
   readonly choice?: string;
   /** What is asked of models, by POST; nothing else is, since the key opens more: files, batches, other people's answers. */
@@ -44,6 +46,8 @@ const anthropic: Provider = {
       }),
     },
   ],
+  // Some know the one header only, some the other.
+  compatible: (value) => ({ 'x-api-key': value, authorization: `Bearer ${value}` }),
   choice: 'CLAUDE_AUTH_MODE',
   asks: /^(\/v1)?\/messages(\/count_tokens)?$/,
   refusal: ({ status, words }) => ({
@@ -66,6 +70,7 @@ const openai: Provider = {
   title: 'OpenAI',
   baseUrl: 'https://api.openai.com/v1',
   keys: [{ secret: 'OPENAI_API_KEY', headers: (value) => ({ authorization: `Bearer ${value}` }) }],
+  compatible: (value) => ({ authorization: `Bearer ${value}` }),
   asks: /^(\/v1)?\/(responses(\/compact|\/input_tokens)?|chat\/completions|embeddings)$/,
   refusal: ({ status, reason, words }) => ({
     error: {
@@ -82,6 +87,7 @@ const gemini: Provider = {
   title: 'Google',
   baseUrl: 'https://generativelanguage.googleapis.com',
   keys: [{ secret: 'GEMINI_API_KEY', headers: (value) => ({ 'x-goog-api-key': value }) }],
+  compatible: (value) => ({ 'x-goog-api-key': value }),
   asks: /^\/v1(alpha|beta)?\/models\/[^/:]+:(generateContent|streamGenerateContent|countTokens|(batchE|e)mbedContents?)$/,
   refusal: ({ status, words }) => ({
     error: { code: status, message: words, status: GOOGLE_STATUS[status] ?? 'UNAVAILABLE' },
@@ -99,7 +105,8 @@ const GOOGLE_STATUS: Readonly<Record<number, string>> = {
 /** Which models there are, by GET: the same at all. */
 export const LISTS = /^(\/v1(alpha|beta)?)?\/models(\/[^/]+)?$/;
 
-export const PROVIDERS: Readonly<Record<ProviderName, Provider>> = { anthropic, openai, gemini };
+export type Providers = Readonly<Record<ProviderName, Provider>>;
+export const PROVIDERS: Providers = { anthropic, openai, gemini };
 
 /** Adds one to a header's list of betas. */
 function withBeta(asked: string | undefined, beta: string): string {

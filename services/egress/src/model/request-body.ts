@@ -23,6 +23,9 @@ export class KeptBytes {
   }
 }
 
+/** A body on its way to a provider. */
+export type SentBody = Pick<RequestBody, 'repeatable' | 'beginning' | 'lengthHeader' | 'sendTo'>;
+
 /** The body of a call: whole in memory, or its beginning with the rest still to come. */
 export class RequestBody {
   private readonly chunks: Buffer[] = [];

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { PROVIDERS, PROVIDER_NAMES } from './provider.js';
+import { MODEL_PROTOCOLS } from '@capstan/domain';
+import { PROVIDERS } from './provider.js';
 import { upstreamUrl } from './upstream-url.js';
 
 it.each([
@@ -44,7 +45,7 @@ it('leads nowhere but below its base, whatever is asked for', () => {
   );
   fc.assert(
     fc.property(
-      fc.constantFrom(...PROVIDER_NAMES),
+      fc.constantFrom(...MODEL_PROTOCOLS),
       fc.constantFrom('GET', 'POST'),
       fc.array(piece, { maxLength: 12 }),
       (name, method, pieces) => {
@@ -73,9 +74,9 @@ it.each([
   ['GET', '/'],
   ['GET', ''],
 ])('is none for %s %j', (method, rest) => {
-  for (const name of PROVIDER_NAMES) expect(upstreamUrl(PROVIDERS[name], undefined, method, rest)).toBeNull();
+  for (const name of MODEL_PROTOCOLS) expect(upstreamUrl(PROVIDERS[name], undefined, method, rest)).toBeNull();
 });
 
 it.each(['/v1/models', '/models', '/v1/models/ft:gpt-5.5:us', '/v1beta/models/g'])('lists %s', (rest) => {
-  for (const name of PROVIDER_NAMES) expect(upstreamUrl(PROVIDERS[name], undefined, 'GET', rest)).not.toBeNull();
+  for (const name of MODEL_PROTOCOLS) expect(upstreamUrl(PROVIDERS[name], undefined, 'GET', rest)).not.toBeNull();
 });

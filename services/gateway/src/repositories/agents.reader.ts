@@ -7,7 +7,7 @@ import type { Tx } from '@capstan/database';
 /** Every agent of the registry, with which of its secrets the workspace has set for all repositories. */
 export async function listAgents(tx: Tx, workspaceId: Id): Promise<z.infer<typeof Agent>[]> {
   const rows = await tx.query<{ name: string }>(
-    'select name from secret where workspace_id = $1 and repository_id is null',
+    'select name from secret where workspace_id = $1 and repository_id is null and user_id is null',
     [workspaceId],
   );
   const known = new Set(rows.map(({ name }) => name));

@@ -12,20 +12,20 @@ export interface SecretNeedles {
   readonly needles: readonly Buffer[];
 }
 
-/** Every secret that is known in the workspace, its repositories' own included; not the choices among them. */
+/** Every secret that is known in the workspace, those of repositories and of members included; not the choices among them. */
 export async function knownSecrets(
   database: Database,
   vault: Vault,
   workspaceId: Id,
 ): Promise<readonly SecretNeedles[]> {
-  const rows = await database.query<{ name: string; repositoryId: Id | null }>(
-    'select name, repository_id from secret where workspace_id = $1 order by name',
+  const rows = await database.query<{ name: string; repositoryId: Id | null; userId: Id | null }>(
+    'select name, repository_id, user_id from secret where workspace_id = $1 order by name',
     [workspaceId],
   );
   const found: SecretNeedles[] = [];
-  for (const { name, repositoryId } of rows) {
+  for (const { name, repositoryId, userId } of rows) {
     if (AGENT_CHOICES.includes(name)) continue;
-    const value = await vault.get({ workspaceId, repositoryId, name });
+    const value = await vault.get({ workspaceId, repositoryId, userId, name });
     if (value !== null && value.trim().length >= MIN_SECRET_CHARS)
       found.push({ name, needles: needlesOf(value.trim()) });
   }

@@ -72,7 +72,7 @@ async function readPressure(database: Database, ids: readonly Id[]): Promise<Rea
               'by', (select coalesce(u.name, w.paused_by->>'id') from (select 1) one
                        left join "user" u on u.id::text = w.paused_by->>'id')) end as paused_workspace,  r.max_concurrent_tasks,
             exists (select from secret s where s.workspace_id = r.workspace_id and s.name = r.credential_secret
-                                           and (s.repository_id is null or s.repository_id = r.id)) as credential_set,
+                                           and s.user_id is null and (s.repository_id is null or s.repository_id = r.id)) as credential_set,
             (select jsonb_build_object('credential', c.credential, 'until', c.until, 'reason', c.reason) from credential_pause c
               where c.workspace_id = r.workspace_id and c.credential = r.credential_secret and c.until > clock_timestamp()) as pause,
             (select count(*)::int from run u where u.repository_id = r.id and u.state <> 'finished') as active,

@@ -2,17 +2,17 @@ import { z } from 'zod';
 
 /** Where a provider says nothing of when its limit ends. ms */
 const DEFAULT_MS = 30_000;
-/** The same of a provider that is only overloaded (529): it isn't the key's limit. ms */
-const OVERLOADED_MS = 5_000;
+/** The same of a provider that is only overloaded (503, 529): it isn't the key's limit. ms */
+export const OVERLOADED_MS = 5_000;
 /** Longest pause: what lasts longer is looked at again then. ms */
 const MAX_MS = 3_600_000;
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-/** How long a key is left alone after an answer 429 or 529. ms */
+/** How long a key is left alone after an answer 429, 503 or 529. ms */
 export function pauseMs(status: number, headers: Headers, body: string, now: number): number {
   const told = retryAfter(headers, now) ?? anthropicReset(headers, now) ?? inBody(body);
-  return Math.min(MAX_MS, Math.max(0, told ?? (status === 529 ? OVERLOADED_MS : DEFAULT_MS)));
+  return Math.min(MAX_MS, Math.max(0, told ?? (status === 429 ? DEFAULT_MS : OVERLOADED_MS)));
 }
 
 function retryAfter(headers: Headers, now: number): number | undefined {
