@@ -16,17 +16,25 @@ const usage = {
   total_tokens: TOKENS_PER_ANSWER.input + TOKENS_PER_ANSWER.output,
 };
 
-/** What the model makes of a prompt: the command that it has run. */
-export type Script = (prompt: string) => string;
+/** One answer of the model: a command that it has run, a tool that it calls by name, or a refusal in its place. */
+export type Answer =
+  | string
+  | { readonly tool: string; readonly input: object }
+  | { readonly status: number; readonly message: string; readonly retryAfterSeconds?: number };
+/** A function is asked with each call: its answer may be held back until something has happened, or be another one then. */
+export type Step = Answer | (() => Answer | Promise<Answer>);
+
+/** What the model makes of a prompt: its answers, in order. After the last one it says that it is done. */
+export type Script = (prompt: string) => string | readonly Step[];
 
 /**
- * A model endpoint in the languages of all providers, whose model follows a script: it has one command run, and when it
- * has seen what came of that, it says that it is done.
+ * A model endpoint in the languages of all providers, whose model follows a script: it answers step by step, each after
+ * it has seen what came of the one before.
  */
 export class ScriptedModel {
   private constructor(
     private readonly mock: LLMock,
-    /** Prompts that were answered, in order; each once. */
+    /** Prompts that were answered, in order; again where the first answer was asked for again. */
     readonly prompts: readonly string[],
   ) {}
 
@@ -49,19 +57,36 @@ export class ScriptedModel {
   }
 }
 
-function answer(request: ChatCompletionRequest, script: Script, prompts: string[]): FixtureResponse {
+async function answer(request: ChatCompletionRequest, script: Script, prompts: string[]): Promise<FixtureResponse> {
   const shell = request.tools?.map(nameOf).find((name) => name in SHELLS);
   // Agents ask for titles and summaries besides, and give no tools to those who answer.
   if (shell === undefined) return { content: 'A title' };
-  // What people said meanwhile comes beside the tool's result.
-  const since = request.messages.slice(request.messages.findLastIndex(({ role }) => role === 'assistant') + 1);
-  if (since.some(({ role }) => role === 'tool')) return { content: 'Done.', reasoning: 'The work is there.', usage };
-  const prompt = textOf(request.messages.findLast(({ role }) => role === 'user'));
-  prompts.push(prompt);
+  const at = request.messages.findLastIndex((_, index) => isPrompt(request.messages, index));
+  const prompt = textOf(request.messages[at]);
+  const done = request.messages.slice(at).filter(({ role }) => role === 'tool').length;
+  if (done === 0) prompts.push(prompt);
+  const next = [script(prompt)].flat()[done];
+  const step = typeof next === 'function' ? await next() : next;
+  if (step === undefined) return { content: 'Done.', reasoning: 'The work is there.', usage };
+  if (typeof step === 'object' && 'status' in step) return refusal(step);
+  const [name, input] = typeof step === 'string' ? [shell, SHELLS[shell]!(step)] : [step.tool, step.input];
+  return { toolCalls: [{ name, arguments: JSON.stringify(input) }], reasoning: 'One call will do.', usage };
+}
+
+/** What people say to an agent at work comes beside a tool's result; a prompt never does. */
+function isPrompt(messages: readonly ChatMessage[], index: number): boolean {
+  if (messages[index]?.role !== 'user') return false;
+  const from = messages.slice(0, index).findLastIndex(({ role }) => role === 'assistant') + 1;
+  const length = messages.slice(from).findIndex(({ role }) => role === 'assistant');
+  const together = messages.slice(from, length < 0 ? undefined : from + length);
+  return !together.some(({ role }) => role === 'tool');
+}
+
+function refusal({ status, message, retryAfterSeconds }: Extract<Answer, { status: number }>): FixtureResponse {
+  const type = status === 529 ? 'overloaded_error' : status === 429 ? 'rate_limit_error' : 'api_error';
   return {
-    toolCalls: [{ name: shell, arguments: JSON.stringify(SHELLS[shell]!(script(prompt))) }],
-    reasoning: 'One command will do.',
-    usage,
+    ...{ status, error: { message, type } },
+    ...(retryAfterSeconds !== undefined && { retryAfter: retryAfterSeconds }),
   };
 }
 

@@ -1,0 +1,142 @@
+import type { Task, TaskDetail, TaskRequest } from '@capstan/api';
+import { aSystem, eventually, processesOf, type System } from '@capstan/test-support';
+import { AGENT_CLIS, CLI_PATH, ScriptedModel, type Step } from '@capstan/test-support/agents';
+import { AGENT_TRAITS, type AgentTraits } from './agent-traits.js';
+
+/** The work that every case has to show. */
+const NOTE = 'mkdir -p work && echo fine > work/note.txt && git add -A && git commit -qm "Write the note"';
+/** Longer than any of this takes: who comes to its end has not been stopped. */
+const SLOWLY = 'for i in $(seq 100); do sleep 1; done';
+const NEVER: Step = () => new Promise(() => undefined);
+
+const ALL = AGENT_CLIS.map(({ agent }) => [agent, AGENT_TRAITS[agent]!] as const);
+const HEARING = ALL.flatMap(([agent, { interrupt }]) => (interrupt === true ? [agent] : []));
+const DEAF = ALL.flatMap(([agent, { interrupt }]) => (interrupt === true ? [] : [[agent, interrupt.because] as const]));
+
+/** A time that no other process sleeps for: by it one that was left behind is known. */
+const sleepOf = (agent: string) => `86399.${ALL.findIndex(([name]) => name === agent)}17`;
+
+describe('What the port of agents promises, with the real programs', () => {
+  let system: System;
+  let model: ScriptedModel;
+  const gates = new Map<string, () => void>();
+
+  /** What the model answers, by the title of the task. */
+  const scripts: Readonly<Record<string, (agent: string, traits: AgentTraits) => readonly Step[]>> = {
+    'Fail once': (_, { failingCall }) => [failingCall, NOTE],
+    'Never end': (_, { limit }) => [NOTE, ...(limit.because === undefined ? ['echo 2', 'echo 3', SLOWLY] : [NEVER])],
+    'Leave a child': (agent) => [
+      // By its own word: a shell with job control has setsid fork, and knows another process by $!.
+      `setsid sh -c 'echo $$ > "$HOME/child"; exec sleep ${sleepOf(agent)}' </dev/null >/dev/null 2>&1 & sleep 1`,
+      // Without `$(…)` and `kill`: some of them look at a command before they run it.
+      `read child < "$HOME/child" && test -d /proc/$child && ${NOTE}`,
+    ],
+    'Be interrupted': () => [SLOWLY, NOTE],
+    'Hear nothing': (agent) => [NOTE, () => new Promise((resolve) => gates.set(agent, () => resolve('echo over')))],
+  };
+
+  beforeAll(async () => {
+    model = await ScriptedModel.start((prompt) => {
+      const [, title = '', agent = ''] = /(\w[\w ]+), (claude-code|\w+)!/.exec(prompt) ?? [];
+      return scripts[title]!(agent, AGENT_TRAITS[agent]!);
+    });
+    system = await aSystem({
+      env: { CAPSTAN_ISOLATION: 'require' },
+      repositories: AGENT_CLIS.map(({ agent, model: name, path }) => ({
+        ...{ fullName: `acme/${agent}`, webhook: false, ci: false },
+        settings: { agent: { agent, model: name, baseUrl: `${model.url}${path}`, env: { PATH: CLI_PATH } } },
+      })),
+    });
+    for (const name of new Set(AGENT_CLIS.map(({ secret }) => secret)))
+      await system.capstan.call('PUT', `/api/secrets/${name}`, { value: `sk-scripted-${name.toLowerCase()}` });
+    // A minute is the shortest time that a run may have: it passes while the others are looked at.
+    for (const [agent, { limit }] of ALL) if (limit.because !== undefined) await neverEnding(agent, limit.limits);
+  });
+  afterAll(async () => {
+    // In this order: an agent that waits for the model would have it wait too.
+    await system?.expectNothingLeft();
+    await model?.stop();
+  });
+
+  const begin = async (agent: string, title: string, limits = {}): Promise<string> => {
+    const repositoryId = system.repositoryId(`acme/${agent}`);
+    const { id } = await system.post<Task>('/api/tasks', { repositoryId, title: `${title}, ${agent}!`, limits });
+    return id;
+  };
+  const begun = new Map<string, Promise<string>>();
+  const neverEnding = (agent: string, limits: object): Promise<string> => {
+    const task = begun.get(agent) ?? begin(agent, 'Never end', limits);
+    begun.set(agent, task);
+    return task;
+  };
+  const ended = (id: string, withinMs = 60_000) =>
+    system.until(id, 'the end of its first run', ({ runs }) => runs[0]?.outcome != null, withinMs);
+  const onlyRun = ({ runs }: TaskDetail) => {
+    expect(runs).toHaveLength(1);
+    return runs[0]!;
+  };
+  const linesOf = async (id: string) => {
+    const run = (await system.detail(id)).runs[0];
+    return run === undefined ? [] : system.log(run.id);
+  };
+  const toolAtWork = (id: string) =>
+    eventually(async () => (await linesOf(id)).some(({ kind }) => kind === 'tool_use'), 60_000);
+  /** Asks something of a task, and waits for what the scheduler says: the code of its answer. */
+  const ask = async (id: string, what: 'message' | 'interrupt', body = {}): Promise<string> => {
+    const answer = await fetch(`${system.capstan.url}/api/tasks/${id}/${what}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${system.capstan.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const said = (await answer.json()) as TaskRequest & { readonly code?: string };
+    if (answer.status !== 202) return said.answer?.code ?? said.code ?? `status ${answer.status}`;
+    return eventually(async () => {
+      const request = await system.get<TaskRequest>(`/api/requests/${said.id}`);
+      return request.answer?.code ?? false;
+    }, 20_000);
+  };
+
+  it.each(ALL)('%s: a call that fails stands in the log as such, and the run goes on and ends well', async (agent) => {
+    const id = await begin(agent, 'Fail once');
+    expect(onlyRun(await ended(id)).outcome).toMatchObject({ kind: 'commits', commitCount: 1 });
+    const results = (await linesOf(id)).filter(({ kind }) => kind === 'tool_result');
+    expect(results.map(({ data }) => data?.['isError'])).toEqual([true, false]);
+  });
+
+  it.each(ALL)('%s: what a tool leaves behind in a session of its own ends with the run', async (agent) => {
+    const id = await begin(agent, 'Leave a child');
+    // Committed only where the child was alive in the next call.
+    expect(onlyRun(await ended(id)).outcome).toMatchObject({ kind: 'commits', commitCount: 1 });
+    expect(processesOf(sleepOf(agent))).toEqual([]);
+  });
+
+  it.each(HEARING)('%s: an interrupt ends its turn and nothing else: told to, it goes on', async (agent) => {
+    const id = await begin(agent, 'Be interrupted');
+    await toolAtWork(id);
+    expect(await ask(id, 'interrupt')).toBe('delivered');
+    await eventually(
+      async () => (await linesOf(id)).some(({ data }) => String(data?.['reason']).startsWith('aborted')),
+      20_000,
+    );
+    expect(await ask(id, 'message', { text: 'Go on with the next step' })).toBe('delivered');
+    expect(onlyRun(await ended(id)).outcome).toMatchObject({ kind: 'commits', commitCount: 1 });
+  });
+
+  it.each(DEAF)('%s: an interrupt is refused and does no harm, because %s', async (agent) => {
+    const id = await begin(agent, 'Hear nothing');
+    const open = await eventually(() => gates.get(agent) ?? false, 60_000);
+    expect(await ask(id, 'interrupt')).toBe('not_interruptible');
+    open();
+    expect(onlyRun(await ended(id)).outcome).toMatchObject({ kind: 'commits', commitCount: 1 });
+  });
+
+  it.each(ALL.map(([agent, { limit }]) => [agent, Object.entries(limit.limits).join(), limit] as const))(
+    '%s: at its limit (%s) it is ended, its work is kept, and a person is asked',
+    async (agent, _, { limits, symptom }) => {
+      const id = await neverEnding(agent, limits);
+      const detail = await system.untilState(id, 'needs_attention', 120_000);
+      expect(onlyRun(detail).outcome).toMatchObject({ kind: 'limit_reached', symptom, commitCount: 1 });
+      expect(detail.attention).toMatchObject({ code: symptom });
+    },
+  );
+});
