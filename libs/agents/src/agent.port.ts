@@ -1,4 +1,5 @@
 import type { LogKind, RunExit, RunLimits, RunOutcome, Usage } from '@capstan/domain';
+import type { AgentProgram } from './log-in/log-in.js';
 
 /** How a repository wants its agent run. Validated by each adapter's own schema. */
 export interface AgentSettings {
@@ -102,6 +103,8 @@ export interface Judgement {
 export interface AgentAdapter {
   readonly name: string;
   readonly title: string;
+  /** What people install; none of an agent that is any program. */
+  readonly program?: AgentProgram;
   /** Secret names of which at least one set must be there; empty for none. */
   readonly credentials: readonly string[];
   /** Names of further secrets that it reads where they are set: choices, never keys. */

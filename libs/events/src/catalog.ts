@@ -233,6 +233,20 @@ export const parkedRowAnswered = defineEvent({
   key: 'requestId',
 });
 
+/** Somebody asks for a look at the agents' programs, or for a test of one; an agent runner carries it out. */
+export const agentRequested = defineEvent({
+  name: 'agent.requested',
+  schema: z.object({ workspaceId: id, requestId: id }),
+  key: 'requestId',
+});
+
+/** A look found the agents' programs changed, or a request was answered. */
+export const agentChanged = defineEvent({
+  name: 'agent.changed',
+  schema: z.object({ workspaceId: id.optional(), agent: z.string().regex(/^[\w-]+$/), requestId: id.optional() }),
+  key: 'agent',
+});
+
 /** Every event that exists. A fixture per entry is parsed in the tests for ever. */
 export const CATALOG = [
   taskCreated,
@@ -261,6 +275,8 @@ export const CATALOG = [
   parkedRowChanged,
   parkedRowRequested,
   parkedRowAnswered,
+  agentRequested,
+  agentChanged,
   logBatch,
   logHead,
 ] as const satisfies readonly EventDefinition[];

@@ -3,6 +3,7 @@ export * from './boot/tokens.js';
 export { baseConfig, flag, integer, type BaseConfig } from './config/base.js';
 export { assertConfigs, ConfigError, loadConfig, oneOf, type ConfigFault, type Environment } from './config/config.js';
 export { isolationSettings, localIsolation } from './config/isolation.js';
+export { logInSettings } from './config/log-in.js';
 export { isPlaceholder } from './config/placeholder.js';
 export * from './effects/effect-executor.js';
 export { Health, type CheckFault, type CheckResult, type HealthReport } from './health/health.js';

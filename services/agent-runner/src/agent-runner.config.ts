@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseConfig, integer, isolationSettings, keepDays } from '@capstan/service-kit';
+import { baseConfig, integer, isolationSettings, keepDays, logInSettings } from '@capstan/service-kit';
 
 /** Everything that the agent runner reads from the environment. */
 export const agentRunnerConfig = baseConfig.extend({
@@ -11,6 +11,7 @@ export const agentRunnerConfig = baseConfig.extend({
   }),
   CAPSTAN_RUNTIME: z.enum(['local']).default('local').meta({ description: 'Where pods live' }),
   ...isolationSettings,
+  ...logInSettings,
   CAPSTAN_COMMIT_AUTHOR: z
     .string()
     .regex(/^[^<>\n]+ <[^<>\s]+>$/, 'expected Name <address>')

@@ -9,7 +9,10 @@ import { ForgetLogsLoop } from './forget-logs/forget-logs.loop.js';
 import { LeaseRunHandler } from './lease-run/lease-run.handler.js';
 import { LeaseRunLoop, RUNNER_CAPACITY } from './lease-run/lease-run.loop.js';
 import { RunnerPool } from './lease-run/runner-pool.js';
+import { LookAtAgents } from './look-at-agents/look-at-agents.loop.js';
 import { parkedVerbs } from './parked/parked-rows.apply.js';
+import { AgentRequestsHandler } from './test-agent/agent-requests.handler.js';
+import { AgentRequests } from './test-agent/agent-requests.js';
 import { RUNTIME } from './tokens.js';
 
 const parked = parkedRows('agent-runner', [RunnerPool, RUNTIME], (pool: RunnerPool, runtime: Runtime) =>
@@ -17,12 +20,14 @@ const parked = parkedRows('agent-runner', [RunnerPool, RUNTIME], (pool: RunnerPo
 );
 
 @Module({
-  controllers: [LeaseRunHandler, ...parked.controllers],
+  controllers: [LeaseRunHandler, AgentRequestsHandler, ...parked.controllers],
   providers: [
     ...parked.providers,
     RunnerPool,
     LeaseRunLoop,
     ForgetLogsLoop,
+    LookAtAgents,
+    AgentRequests,
     { provide: RUNNER_CAPACITY, useFactory: (pool: RunnerPool) => () => pool.free, inject: [RunnerPool] },
     {
       provide: RUNTIME,

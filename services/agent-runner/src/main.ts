@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { parkedRowRequested, runStart, runStop } from '@capstan/events';
+import { agentRequested, parkedRowRequested, runStart, runStop } from '@capstan/events';
 import { loadConfig, startService, type Host, type RunningService } from '@capstan/service-kit';
 import { agentRunnerConfig } from './agent-runner.config.js';
 import { AgentRunnerModule } from './agent-runner.module.js';
@@ -14,6 +14,6 @@ export function start(host: Host): Promise<RunningService> {
     module: AgentRunnerModule,
     host,
     config: loadConfig(config, host.env),
-    consumes: [runStart, runStop, parkedRowRequested],
+    consumes: [runStart, runStop, parkedRowRequested, agentRequested],
   });
 }

@@ -5,6 +5,7 @@ import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeClaude } from './claude.judgement.js';
 import { parseClaude } from './claude.parser.js';
+import { claudeProgram } from './claude.program.js';
 
 const API_KEY = 'ANTHROPIC_API_KEY';
 const OAUTH_TOKEN = 'CLAUDE_CODE_OAUTH_TOKEN';
@@ -18,6 +19,7 @@ const settingsOf = cliSettings('claude-code', [API_KEY, OAUTH_TOKEN, AUTH_MODE])
 export const claudeCodeAgent: AgentAdapter = {
   name: 'claude-code',
   title: 'Claude Code',
+  program: claudeProgram,
   credentials: [API_KEY, OAUTH_TOKEN],
   options: [AUTH_MODE],
   takes(_, choices) {

@@ -6,6 +6,7 @@ import { agentEnvironment } from '../environment.js';
 import { API_KEY, codexConfig } from './codex-config.js';
 import { judgeCodex } from './codex.judgement.js';
 import { initialCodex, parseCodex } from './codex.parser.js';
+import { codexProgram } from './codex.program.js';
 
 const settingsOf = cliSettings('codex', [API_KEY]);
 
@@ -13,6 +14,7 @@ const settingsOf = cliSettings('codex', [API_KEY]);
 export const codexAgent: AgentAdapter = {
   name: 'codex',
   title: 'Codex',
+  program: codexProgram,
   credentials: [API_KEY],
   validate(settings) {
     settingsOf(settings);

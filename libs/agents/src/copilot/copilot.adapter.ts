@@ -5,6 +5,7 @@ import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeCopilot, type CopilotFacts } from './copilot.judgement.js';
 import { parseCopilot } from './copilot.parser.js';
+import { copilotProgram } from './copilot.program.js';
 
 const GITHUB_TOKEN = 'COPILOT_GITHUB_TOKEN';
 /** For a model endpoint instead of GitHub's. */
@@ -17,6 +18,7 @@ const readSettings = cliSettings('copilot', SECRETS);
 export const copilotAgent: AgentAdapter = {
   name: 'copilot',
   title: 'GitHub Copilot CLI',
+  program: copilotProgram,
   credentials: SECRETS,
   direct: [GITHUB_TOKEN],
   takes: ({ baseUrl }) => [baseUrl === undefined ? GITHUB_TOKEN : ENDPOINT_KEY],

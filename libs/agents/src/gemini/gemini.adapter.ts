@@ -4,6 +4,7 @@ import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeGemini, type GeminiFacts } from './gemini.judgement.js';
 import { parseGemini } from './gemini.parser.js';
+import { geminiProgram } from './gemini.program.js';
 
 const API_KEY = 'GEMINI_API_KEY';
 
@@ -13,6 +14,7 @@ const settingsOf = cliSettings('gemini', [API_KEY]);
 export const geminiAgent: AgentAdapter = {
   name: 'gemini',
   title: 'Gemini CLI',
+  program: geminiProgram,
   credentials: [API_KEY],
   validate(settings) {
     settingsOf(settings);

@@ -5,6 +5,7 @@ import { modelAddress } from '../cli/model-address.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeOpencode, type OpencodeFacts } from './opencode.judgement.js';
 import { parseOpencode } from './opencode.parser.js';
+import { opencodeProgram } from './opencode.program.js';
 
 /** Providers that OpenCode reaches at their own address, and whose key each takes. */
 const KEYS = { anthropic: 'ANTHROPIC_API_KEY', openai: 'OPENAI_API_KEY', google: 'GEMINI_API_KEY' } as const;
@@ -25,6 +26,7 @@ const readSettings = cliSettings('opencode', SECRETS);
 export const opencodeAgent: AgentAdapter = {
   name: 'opencode',
   title: 'OpenCode',
+  program: opencodeProgram,
   credentials: SECRETS,
   takes({ model, baseUrl }) {
     if (baseUrl !== undefined) return [KEYS.openai];

@@ -19,6 +19,7 @@ import { TicketSource, Ticket } from './ticket.entity.js';
 import { Delivery, Effect, Outbox } from './traffic.entity.js';
 import { ParkedRequest } from './parking.entity.js';
 import { RunNetwork, ModelUse } from './network.entity.js';
+import { AgentProgram, AgentRequest } from './agent.entity.js';
 
 export * from './json.js';
 export * from './access.entity.js';
@@ -32,6 +33,7 @@ export * from './ticket.entity.js';
 export * from './traffic.entity.js';
 export * from './parking.entity.js';
 export * from './network.entity.js';
+export * from './agent.entity.js';
 
 /** Every table, for TypeORM. */
 export const ENTITIES = [
@@ -72,4 +74,6 @@ export const ENTITIES = [
   ParkedRequest,
   RunNetwork,
   ModelUse,
+  AgentProgram,
+  AgentRequest,
 ];

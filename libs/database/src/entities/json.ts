@@ -45,6 +45,30 @@ export interface RunCommandAnswerJson {
   readonly refusal?: 'unsupported' | 'ended';
 }
 
+/** An existing log-in of an agent's program, without its value. */
+export interface LogInJson {
+  readonly state: 'usable' | 'expired' | 'unusable';
+  readonly place: string;
+  readonly words: string;
+  readonly remedy: { readonly words: string; readonly command: string | null } | null;
+  /** Names of the secrets that it stands in for. */
+  readonly secrets: readonly string[];
+}
+
+/** What came of a test of an agent. */
+export interface AgentTestJson {
+  readonly ok: boolean;
+  /** What the agent said; empty where it said nothing. */
+  readonly words: string;
+  /** From its start to its end; null: it was not started. */
+  readonly durationMs: number | null;
+  /** US dollars, a decimal; null: not known. */
+  readonly costUsd: string | null;
+  readonly isolation: 'isolated' | 'not_isolated' | null;
+  /** Of one that failed. */
+  readonly failure: (AttentionJson & { readonly remedy: string | null }) | null;
+}
+
 export interface TicketCommentJson {
   readonly author: string;
   readonly body: string;

@@ -13,6 +13,7 @@ import { credentialCheck } from './0011-credential-check.js';
 import { isolationReason } from './0012-isolation-reason.js';
 import { gitDoor } from './0013-git-door.js';
 import { ownKeys } from './0014-own-keys.js';
+import { agents } from './0016-agents.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -30,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
   isolationReason,
   gitDoor,
   ownKeys,
+  agents,
 ];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

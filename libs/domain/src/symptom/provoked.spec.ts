@@ -64,6 +64,26 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
      run_time_limit run_log_limit turn_limit agent_not_found`,
   ],
   [
+    'services/agent-runner/src/test-agent/test-agent.medium.spec.ts',
+    'ends an agent that does not answer',
+    'agent_test_timeout',
+  ],
+  [
+    'services/agent-runner/src/test-agent/test-agent.medium.spec.ts',
+    'that has expired is an answer with the command that renews it',
+    'log_in_expired',
+  ],
+  [
+    'services/agent-runner/src/test-agent/test-agent.medium.spec.ts',
+    'of a runner that died, or that nobody was there for',
+    'agent_test_lost',
+  ],
+  [
+    'services/agent-runner/src/look-at-agents/look-at-agents.medium.spec.ts',
+    'says what is wrong with a program that can not be started',
+    'agent_version_unknown',
+  ],
+  [
     'services/agent-runner/src/agent-runner.medium.spec.ts',
     'stores lines and position together, or neither',
     'log_out_of_order',

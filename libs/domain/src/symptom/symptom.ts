@@ -1,4 +1,5 @@
 import { ACCESS_SYMPTOMS } from './access.js';
+import { AGENT_SYMPTOMS } from './agents.js';
 import { BACKUP_SYMPTOMS } from './backup.js';
 import { BOOT_SYMPTOMS } from './boot.js';
 import { symptom, type Symptom } from './entry.js';
@@ -16,6 +17,7 @@ export const SYMPTOM_AREAS = {
   waiting: { title: 'A task waits', symptoms: WAITING_SYMPTOMS },
   pod: { title: 'Pods', symptoms: POD_SYMPTOMS },
   run: { title: 'Runs', symptoms: RUN_SYMPTOMS },
+  agents: { title: 'The agents’ programs', symptoms: AGENT_SYMPTOMS },
   publish: { title: 'From the work to its merge', symptoms: PUBLISH_SYMPTOMS },
   remote: { title: 'Forges, trackers and git', symptoms: REMOTE_SYMPTOMS },
   boot: { title: 'Starting', symptoms: BOOT_SYMPTOMS },
@@ -34,6 +36,7 @@ export const SYMPTOMS = Object.freeze({
   ...WAITING_SYMPTOMS,
   ...POD_SYMPTOMS,
   ...RUN_SYMPTOMS,
+  ...AGENT_SYMPTOMS,
   ...PUBLISH_SYMPTOMS,
   ...REMOTE_SYMPTOMS,
   ...BOOT_SYMPTOMS,

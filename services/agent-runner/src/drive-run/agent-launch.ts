@@ -16,6 +16,7 @@ import type { Run } from '@capstan/database';
 import type { BoundaryRequest, StartedRun, SupervisorClient } from '@capstan/runtimes';
 import type { DriveWorld } from './drive-run.snapshot.js';
 import { egressEnvironment, type EgressAccess } from './egress-access.js';
+import { standsInFor, type AskLogIn } from './own-log-in.js';
 
 /** What the supervisor says when it was asked and couldn't prepare; everything else is the connection's. */
 const PREPARE_REFUSALS = new Set(['fetch_failed', 'locked', 'git_unavailable', 'failed']);
@@ -136,13 +137,15 @@ function promptOf(run: Run, world: DriveWorld): string {
 }
 
 /**
- * The secrets that an agent asked for; at least one of its credentials must be set. A key stays outside the pod: in its
- * place is the run's token, which egress exchanges for it. Throws UserError `credential_missing`.
+ * The secrets that an agent asked for; at least one of its credentials must be set, or have a log-in of this machine
+ * stand in for it. A key stays outside the pod: in its place is the run's token, which egress exchanges for it. Throws
+ * UserError `credential_missing` or `log_in_expired`.
  */
 export async function agentSecrets(
   agent: AgentAdapter,
   { token }: Pick<EgressAccess, 'token'>,
   get: (name: string) => Promise<string | null>,
+  logIn: AskLogIn = async () => null,
 ): Promise<Readonly<Record<string, string>>> {
   const exchanged = (name: string): boolean => agent.credentials.includes(name) && !agent.direct?.includes(name);
   const found: Record<string, string> = {};
@@ -150,7 +153,10 @@ export async function agentSecrets(
     const value = await get(name);
     if (value !== null) found[name] = exchanged(name) ? token : value;
   }
-  if (agent.credentials.length > 0 && !agent.credentials.some((name) => name in found))
+  const isMissing = (): boolean => !agent.credentials.some((name) => name in found);
+  if (agent.credentials.length === 0 || !isMissing()) return found;
+  for (const name of await standsInFor(agent, logIn)) found[name] = token;
+  if (isMissing())
     throw new UserError(`${agent.title} needs a credential: none of ${agent.credentials.join(', ')} is set`, {
       code: 'credential_missing',
       field: agent.credentials[0]!,
@@ -196,7 +202,7 @@ export function prepareFailure(error: unknown): RunOutcome {
 
 /** The outcome of a run whose agent can't be started with the settings or credentials that there are. */
 export function settingsFailure(error: UserError): RunOutcome {
-  const missing = error.code === 'credential_missing';
+  const missing = error.code === 'credential_missing' || error.code === 'log_in_expired';
   const own = missing || error.code === 'isolation_unproven';
   return {
     kind: missing ? 'credential_refused' : 'failed',

@@ -17,6 +17,8 @@ export interface DriverPorts {
   readonly podEnvironment: Readonly<Record<string, string | undefined>>;
   /** How the agent of that run reaches what is outside. */
   readonly egress: (runId: Id) => EgressAccess;
+  /** Home directory whose log-ins of agents' programs stand in for secrets that aren't set; undefined: none do. */
+  readonly logInHome?: string | undefined;
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
   readonly faults: FaultPort;
   /** Agents that this replica starts pass through it. */

@@ -18,7 +18,7 @@ export interface ControlParts {
   readonly database: Database;
   readonly supervisor: SupervisorClient;
   readonly agent: AgentAdapter;
-  readonly run: Run;
+  readonly run: Pick<Run, 'id' | 'epoch' | 'state' | 'limits' | 'agent'>;
   /** Repeats a call until the pod answers, or is known to be gone. */
   readonly reach: <T>(call: () => Promise<T>) => Promise<T>;
   readonly log: (level: 'info' | 'warn', message: string, fields?: Record<string, unknown>) => void;

@@ -31,6 +31,7 @@ import { recordFinished, recordStarted } from './drive-run.apply.js';
 import { readDrive, readPodState, type DriveWorld } from './drive-run.snapshot.js';
 import type { DriverPorts } from './driver-ports.js';
 import { judgeRun } from './judge-run.decide.js';
+import { logInOf } from './own-log-in.js';
 import { Patience } from './patience.js';
 import { handBack } from './run-control.apply.js';
 import { RunControl } from './run-control.js';
@@ -202,7 +203,8 @@ export class RunDriver {
     const { workspaceId, repositoryId } = run;
     const of = (name: string) => ({ workspaceId, repositoryId, name });
     const token = await this.patience.persist(() => vault.require(of(world.repository.credentialSecret)));
-    const secrets = await agentSecrets(agent, egress, (name) => this.patience.persist(() => vault.get(of(name))));
+    const get = (name: string) => this.patience.persist(() => vault.get(of(name)));
+    const secrets = await agentSecrets(agent, egress, get, logInOf(agent, run.agent, this.ports.logInHome));
     const launch = launchRequest({ run, world, agent, directories, secrets, podEnvironment, egress, deadlineAt });
     const boundary = await this.ports.runtime.boundary(world.pod.name, boundaryRequest(directories, launch));
     return {

@@ -21,6 +21,9 @@ import { oldestLogSeconds, readExpiredLog, readOldLogs, type ExpiredLog, type Ol
 /** Runs that are marked at a time, so that few logs are ever neither whole nor gone. */
 const RUNS_AT_A_TIME = 20;
 
+/** What came of a test is of interest until the next. */
+const REQUEST_DAYS = 30;
+
 /** Forgets logs, by whole runs, and workers that have been silent for a day. */
 @Injectable()
 export class ForgetLogsLoop implements OnApplicationBootstrap {
@@ -35,6 +38,7 @@ export class ForgetLogsLoop implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     const rules = [
       logRule(this.database, this.config.CAPSTAN_RETENTION_LOG_DAYS * DAY_MS),
+      retainedTable(this.database, { table: 'agent_request', aged: 'answered_at', keepMs: REQUEST_DAYS * DAY_MS }),
       retainedTable(this.database, { table: 'worker', aged: 'heartbeat_at', keepMs: DAY_MS }),
     ];
     retentionLoop(this.loops, new Retention(this.metrics, this.logger), rules);

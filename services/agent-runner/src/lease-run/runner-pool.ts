@@ -21,6 +21,7 @@ import {
 } from '@capstan/service-kit';
 import type { AgentRunnerConfig } from '../agent-runner.config.js';
 import type { DriverPorts } from '../drive-run/driver-ports.js';
+import { readPodEnvironment } from '../drive-run/pod-environment.js';
 import { RunDriver } from '../drive-run/run-driver.js';
 import { StartGate } from '../drive-run/start-gate.js';
 import { RUNTIME } from '../tokens.js';
@@ -282,6 +283,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
         url: this.config.CAPSTAN_EGRESS_URL,
         token: runToken(this.config.CAPSTAN_ENCRYPTION_KEY, runId),
       }),
+      logInHome: this.config.CAPSTAN_LOGIN_HOME,
       report: (level, message, fields) => this.logger[level](fields, message),
       faults: this.faults,
       gate: this.gate,
@@ -292,15 +294,7 @@ export class RunnerPool implements BeforeApplicationShutdown {
   private environmentOf(pod: string): Promise<Readonly<Record<string, string>>> {
     const known = this.environments.get(pod);
     if (known !== undefined) return known;
-    const asked = this.runtime.exec(pod, { argv: ['env', '-0'], timeoutMs: 10_000 }).then(({ stdout }) => {
-      const pairs = stdout
-        .toString('utf8')
-        .split('\0')
-        .filter((pair) => pair.includes('='));
-      return Object.fromEntries(
-        pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
-      );
-    });
+    const asked = readPodEnvironment(this.runtime, pod);
     const entry = asked.catch(() => {
       this.environments.delete(pod);
       return {};
