@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { openIssue } from './actions/issues.js';
+import type { AppDesk } from './apps/app-desk.js';
+import { appRoutes } from './apps/app-routes.js';
 import type { FaultRule } from './faults.js';
 import type { JournalEntry } from './journal.js';
 import type { BranchRules, TokenRecord } from './model.js';
@@ -71,6 +73,8 @@ export interface GitHubDouble {
   inject(rule: FaultRule): () => void;
   /** Called for every ref that moved, by git, REST or a person. Answers the unsubscription. */
   onPush(listener: (event: PushEvent) => void): () => void;
+  /** GitHub Apps: what their owners and the owners of accounts do with them. */
+  readonly apps: AppDesk;
   /** Replaces the rules of a branch. */
   branchRules(fullName: string, branch: string, rules: BranchRules): void;
   actingAs(login: string): Person;
@@ -90,6 +94,7 @@ export async function startGitHubDouble(options: GitHubDoubleOptions): Promise<G
   });
   const router = new Router([
     ...accountRoutes,
+    ...appRoutes,
     ...checkRoutes,
     ...hookRoutes,
     ...issueRoutes,
@@ -118,6 +123,10 @@ export class RunningDouble implements GitHubDouble {
 
   get url(): string {
     return this.world.url;
+  }
+
+  get apps(): AppDesk {
+    return this.world.apps;
   }
 
   get apiUrl(): string {

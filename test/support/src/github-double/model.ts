@@ -1,3 +1,4 @@
+import type { InstallationRecord } from './apps/app-desk.js';
 import type { BareRepository } from './git/bare-repository.js';
 
 export interface UserRecord {
@@ -17,6 +18,9 @@ export interface TokenRecord {
   readonly scopes?: readonly string[];
   /** The organisation wants single sign-on, which this token wasn't authorised for: where that is done. */
   readonly singleSignOnUrl?: string;
+  /** An app's token: the installation that it is of, and until when, Unix ms. */
+  readonly installation?: InstallationRecord;
+  readonly expiresAt?: number;
 }
 
 export interface LabelRecord {
@@ -99,6 +103,8 @@ export type CheckConclusion =
 export interface CheckRunRecord {
   readonly id: number;
   readonly suiteId: number;
+  /** The app that reported it; null for the machine that the double's CI is. */
+  readonly appId: number | null;
   readonly name: string;
   readonly headSha: string;
   status: 'queued' | 'in_progress' | 'completed';

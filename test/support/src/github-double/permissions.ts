@@ -76,13 +76,16 @@ export function assertPermitted(world: World, token: TokenRecord | null, asked: 
   const issue = repository.issues.get(number);
   const which = issue !== undefined && !isPull(issue) ? names.slice(0, 1) : names;
   if (!which.some((name) => isGranted(token, name, level)))
-    throw new GitHubProblem(403, 'Resource not accessible by personal access token');
+    throw new GitHubProblem(
+      403,
+      `Resource not accessible by ${token.installation ? 'integration' : 'personal access token'}`,
+    );
 }
 
 /** Whether a fine-grained token was given a permission; every one may read metadata. Other tokens have all. */
-export function isGranted({ grants }: TokenRecord, name: string, level: Level): boolean {
+export function isGranted({ grants, installation }: TokenRecord, name: string, level: Level): boolean {
   if (grants === undefined || (name === 'metadata' && level === 'read')) return true;
-  if (name === 'checks') return false;
+  if (name === 'checks' && installation === undefined) return false;
   return grants[name] === 'write' || (level === 'read' && grants[name] === 'read');
 }
 

@@ -1,3 +1,4 @@
+import type { AppRecord } from './apps/app-desk.js';
 import { coversRepository } from './bodies/repository.js';
 import type { PullIssue, IssueRecord, RepositoryRecord, TokenRecord } from './model.js';
 import { GitHubProblem, notAccessible, notFound, requiresAuthentication } from './problem.js';
@@ -38,6 +39,8 @@ export class Call {
     readonly params: Readonly<Record<string, string>>,
     readonly accept: string,
     private readonly json: unknown,
+    /** The app that asks as itself. */
+    readonly app: AppRecord | null = null,
   ) {}
 
   param(name: string): string {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AppRecord } from './apps/app-desk.js';
+import { appPage } from './apps/app-pages.js';
 import type { FaultRule } from './faults.js';
 import { GitDoor, gitRequestOf } from './git/door.js';
 import type { TokenRecord } from './model.js';
@@ -29,6 +31,8 @@ export interface ServerParts {
 interface Access {
   readonly token: TokenRecord | null;
   readonly badToken: boolean;
+  /** The app that proves itself with a JSON web token, or what GitHub says of the proof. */
+  readonly app?: AppRecord | GitHubProblem;
 }
 
 /** The double's one HTTP server: git, the API under `/api/v3` and without it, and plain pages. */
@@ -84,7 +88,13 @@ export class DoubleServer {
       note(await this.door.serve(git, request, response, { url, ...access, loseAnswer }));
       return;
     }
-    const body = parse(await read(request));
+    const text = await read(request);
+    const page = appPage(world, method, url, text);
+    if (page) {
+      note(page.status);
+      return this.write(response, page);
+    }
+    const body = parse(text);
     const answer = await this.answer(request, { url, method, access, body });
     if (loseAnswer) {
       note(0, body);
@@ -108,16 +118,20 @@ export class DoubleServer {
       const page = method === 'GET' ? await htmlPage(world, url.pathname) : null;
       return page ?? problemAnswer(notFound());
     }
+    if (access.app instanceof GitHubProblem) return problemAnswer(access.app);
     if (access.badToken) return problemAnswer(badCredentials());
     const who = access.token?.login ?? '';
     if (!match) return { status: 200, body: this.limits.overview(who), headers: this.limits.headers(who) };
     if (this.limits.exhausted(who))
       return problemAnswer(this.limits.problem(world.user(who).id), this.limits.headers(who));
+    const app = access.app ?? null;
     const raw = await this.run(() => {
       const accept = request.headers.accept ?? '';
       assertPermitted(world, access.token, { method, template: match.route.template, params: match.params });
       if (asked.body === NOT_JSON) throw new GitHubProblem(400, 'Problems parsing JSON');
-      return match.route.handle(new Call(world, this.parts.hooks, access.token, url, match.params, accept, asked.body));
+      return match.route.handle(
+        new Call(world, this.parts.hooks, access.token, url, match.params, accept, asked.body, app),
+      );
     });
     const answer = await this.validated(method, match.route.template, raw);
     const etag = method === 'GET' && answer.status === 200 ? etagOf(answer) : undefined;
@@ -155,8 +169,11 @@ export class DoubleServer {
   private accessOf(request: IncomingMessage): Access {
     const given = tokenIn(request.headers.authorization);
     if (given === null) return { token: null, badToken: false };
-    const token = this.parts.world.tokens.get(given) ?? null;
-    return { token, badToken: token === null };
+    const { apps, tokens } = this.parts.world;
+    if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(given)) return { token: null, badToken: false, app: proven(apps, given) };
+    const token = tokens.get(given) ?? null;
+    const isGood = token !== null && apps.isGood(token);
+    return { token: isGood ? token : null, badToken: !isGood };
   }
 
   private write(response: ServerResponse, answer: Answer): void {
@@ -165,6 +182,7 @@ export class DoubleServer {
     response.writeHead(answer.status, {
       ...(body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
       'content-length': String(Buffer.byteLength(text)),
+      date: new Date(this.parts.world.time()).toUTCString(),
       'x-github-media-type': 'github.v3; format=json',
       'x-github-request-id': createHash('sha1').update(String(Math.random())).digest('hex').slice(0, 16),
       ...answer.headers,
@@ -180,6 +198,15 @@ function held({ socket }: IncomingMessage, ms: number): Promise<void> {
     const timer = setTimeout(resolve, ms);
     socket.once('close', () => (clearTimeout(timer), resolve()));
   });
+}
+
+function proven(apps: World['apps'], jwt: string): AppRecord | GitHubProblem {
+  try {
+    return apps.recognise(jwt);
+  } catch (error) {
+    if (error instanceof GitHubProblem) return error;
+    throw error;
+  }
 }
 
 const NOT_JSON = Symbol('not JSON');

@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { hookBody } from './bodies/hook.js';
 import { repositoryBody } from './bodies/repository.js';
-import { userBody } from './bodies/user.js';
+import { nodeId, userBody } from './bodies/user.js';
 import type { DeliveryRecord, HookRecord, RepositoryRecord } from './model.js';
 import { missingField, validationFailed } from './problem.js';
 import type { WebhookEvent, World } from './world.js';
@@ -89,6 +89,10 @@ export class WebhookSender {
       (hook) => hook.active && (hook.events.includes('*') || hook.events.includes(event.event)),
     );
     for (const hook of interested) this.start(this.one(hook, event));
+    for (const { id, app } of this.world.apps.listeners(event.repository, event.event)) {
+      const installation = { id, node_id: nodeId('Installation', id) };
+      this.start(this.one(app.hook!, { ...event, payload: { ...event.payload, installation } }));
+    }
   }
 
   private start(work: Promise<void>): void {

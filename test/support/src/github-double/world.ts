@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { AppDesk } from './apps/app-desk.js';
 import { FaultBook } from './faults.js';
 import { BareRepository } from './git/bare-repository.js';
 import type { JournalEntry } from './journal.js';
@@ -30,6 +31,7 @@ export class World {
   readonly tokens = new Map<string, TokenRecord>();
   readonly journal: JournalEntry[] = [];
   readonly faults = new FaultBook();
+  readonly apps = new AppDesk(this);
   readonly pushListeners = new Set<(event: PushEvent) => void>();
   /** Set by the webhook sender; called for every event whether anybody subscribed or not. */
   deliver: (event: WebhookEvent) => void = () => undefined;
@@ -43,6 +45,11 @@ export class World {
 
   get apiUrl(): string {
     return `${this.url}/api/v3`;
+  }
+
+  /** Unix ms. */
+  time(): number {
+    return this.clock();
   }
 
   /** The time as GitHub writes it: whole seconds, UTC. */

@@ -12,6 +12,8 @@ const KEPT = 2_000;
 
 interface Kept {
   readonly token: string;
+  /** The app and the repository: what one of their tokens is refused for, all are. */
+  readonly of: string;
   readonly until: number;
 }
 
@@ -31,21 +33,23 @@ export class InstallationTokens {
    */
   token(app: ForgeAppCredential, fullName: string, purpose: ForgePurpose): Promise<string> {
     // The key is part of it: nobody gets a token who could not have made it.
-    const key = digest([app.apiUrl, String(app.appId), app.privateKey, fullName.toLowerCase(), purpose]);
+    const of = digest([app.apiUrl, String(app.appId), app.privateKey, fullName.toLowerCase()]);
+    const key = `${of} ${purpose}`;
     const known = this.kept.get(key);
     if (known !== undefined && this.calls.now() < known.until) return Promise.resolve(known.token);
     const asked = this.underWay.get(key);
     if (asked !== undefined) return asked;
     const making = this.make(app, fullName, purpose)
-      .then((made) => this.keep(key, made))
+      .then((made) => this.keep(key, { ...made, of }))
       .finally(() => this.underWay.delete(key));
     this.underWay.set(key, making);
     return making;
   }
 
-  /** The forge refused it before its time: the next one who asks gets another. */
+  /** The forge refused it before its time: whoever asks next for this repository gets another, for any purpose. */
   forget(token: string): void {
-    for (const [key, kept] of this.kept) if (kept.token === token) this.kept.delete(key);
+    const refused = [...this.kept.values()].find((each) => each.token === token);
+    for (const [key, { of }] of this.kept) if (of === refused?.of) this.kept.delete(key);
   }
 
   private keep(key: string, made: Kept): string {
@@ -56,7 +60,7 @@ export class InstallationTokens {
     return made.token;
   }
 
-  private async make(app: ForgeAppCredential, fullName: string, purpose: ForgePurpose): Promise<Kept> {
+  private async make(app: ForgeAppCredential, fullName: string, purpose: ForgePurpose): Promise<Omit<Kept, 'of'>> {
     const { id, permissions: granted } = await findInstallation(app, this.calls, fullName);
     const permissions = permissionsFor(purpose, granted);
     const missing = missingPermissions(permissions, granted);

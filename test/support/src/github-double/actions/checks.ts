@@ -21,15 +21,19 @@ export async function createCheckRun(
   repository: RepositoryRecord,
   actor: string,
   input: CheckRunInput,
+  appId: number | null = null,
 ): Promise<CheckRunRecord> {
   if (!input.name) throw missingField('CheckRun', 'name');
   const sha = input.headSha ? await repository.git.resolve(input.headSha) : null;
   if (!sha) throw validationFailed({ resource: 'CheckRun', field: 'head_sha', code: 'invalid' });
-  const suiteId = repository.suites.get(sha) ?? world.nextId();
-  repository.suites.set(sha, suiteId);
+  // Each app has a suite of its own on a commit.
+  const suite = appId === null ? sha : `${sha} ${appId}`;
+  const suiteId = repository.suites.get(suite) ?? world.nextId();
+  repository.suites.set(suite, suiteId);
   const run: CheckRunRecord = {
     id: world.nextId(),
     suiteId,
+    appId,
     name: input.name,
     headSha: sha,
     status: 'queued',
@@ -93,10 +97,10 @@ async function sendCheckRunHook(
   world.deliver({ repository, event: 'check_run', action, sender, payload });
 }
 
-/** Of several check runs of one name on a commit the latest counts. */
+/** Of several check runs of one name and app on a commit the latest counts. */
 export function latestCheckRuns(repository: RepositoryRecord, sha: string): CheckRunRecord[] {
   const latest = new Map<string, CheckRunRecord>();
-  for (const run of repository.checkRuns) if (run.headSha === sha) latest.set(run.name, run);
+  for (const run of repository.checkRuns) if (run.headSha === sha) latest.set(`${run.appId} ${run.name}`, run);
   return [...latest.values()].sort((a, b) => b.id - a.id);
 }
 

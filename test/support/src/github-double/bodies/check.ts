@@ -1,3 +1,4 @@
+import { appBody } from '../apps/app-bodies.js';
 import type { CheckRunRecord, RepositoryRecord, StatusRecord } from '../model.js';
 import type { World } from '../world.js';
 import { repositoryApiUrl, repositoryHtmlUrl } from './repository.js';
@@ -6,7 +7,10 @@ import type { Body } from './user.js';
 
 const APP_ID = 15368;
 
-function appBody(world: World): Body {
+function reporterBody(world: World, appId: number | null): Body {
+  const app = world.apps.apps.find(({ id }) => id === appId);
+  if (app) return appBody(world, app);
+
   return {
     id: APP_ID,
     slug: 'demo-ci',
@@ -57,7 +61,7 @@ export function checkRunBody(world: World, repository: RepositoryRecord, run: Ch
     completed_at: run.completedAt,
     output: { ...run.output, annotations_count: 0, annotations_url: `${url}/annotations` },
     check_suite: { id: run.suiteId },
-    app: appBody(world),
+    app: reporterBody(world, run.appId),
     pull_requests: pullRequestsOf(world, repository, run.headSha),
   };
 }
@@ -91,7 +95,7 @@ export function checkRunHookBody(
       url: `${repositoryApiUrl(world, repository)}/check-suites/${run.suiteId}`,
       before: null,
       after: run.headSha,
-      app: appBody(world),
+      app: reporterBody(world, run.appId),
       created_at: run.startedAt ?? world.now(),
       updated_at: world.now(),
       pull_requests: pullRequestsOf(world, repository, run.headSha),
@@ -116,7 +120,7 @@ export function checkSuiteBody(
     url,
     before: null,
     after: suite.sha,
-    app: appBody(world),
+    app: reporterBody(world, runs[0]?.appId ?? null),
     created_at: created,
     updated_at: runs.at(-1)?.completedAt ?? created,
     head_commit: suite.headCommit,

@@ -70,7 +70,8 @@ function inputOf(call: Call): CheckRunInput {
 
 async function postCheckRun(call: Call): Promise<Answer> {
   const repository = call.writable();
-  const run = await createCheckRun(call.world, repository, call.login(), inputOf(call));
+  const appId = call.token?.installation?.app.id ?? null;
+  const run = await createCheckRun(call.world, repository, call.login(), inputOf(call), appId);
   return created(checkRunBody(call.world, repository, run));
 }
 
