@@ -17,6 +17,7 @@ import { LogFeeds } from './live/log-feeds.js';
 import { ParkedController } from './parked/parked.controller.js';
 import { ParkedRequests } from './parked/parked-requests.js';
 import { PodsController } from './pods/pods.controller.js';
+import { ForgeAccessController } from './repositories/forge-access.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RunsController } from './runs/runs.controller.js';
 import { CredentialsController } from './secrets/credentials.controller.js';
@@ -31,6 +32,7 @@ export const CONTROLLERS: readonly Type[] = [
   AccessController,
   WorkspaceController,
   RepositoriesController,
+  ForgeAccessController,
   SecretsController,
   CredentialsController,
   TasksController,

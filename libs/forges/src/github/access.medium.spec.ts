@@ -42,7 +42,9 @@ describe('access to GitHub', () => {
       state: 'missing',
       required: true,
       words: 'Resource not accessible by personal access token',
-      remedy: expect.stringMatching(/settings\/personal-access-tokens.* set Pull requests to Read and write/) as string,
+      remedy: expect.stringMatching(
+        /settings\/personal-access-tokens and set Pull requests to Read and write/,
+      ) as string,
     });
     expect(one(access, 'Checks')).toMatchObject({ state: 'missing', required: false, grantable: false });
     // The same token, changed at GitHub.

@@ -173,7 +173,7 @@ function remedyOf(bench: Bench, needed: GitHubPermission, headers: Answer['heade
   const [title, level] = needed.permission.split(': ');
   return tokenKind === 'other'
     ? `Give ${token} the repository permission ${title}: ${level}.`
-    : `Open ${token} at ${page}, and under Repository permissions set ${title} to ${level}. It must be for the resource owner ${owner} and the repository ${connection.fullName}; where ${owner} approves tokens, an owner has to approve it.`;
+    : `Open ${token} at ${page} and set ${title} to ${level} under Repository permissions. Its resource owner has to be ${owner}, with ${connection.fullName} among its repositories.`;
 }
 
 /** A classic token has scopes, which GitHub names; whether its owner may push, only a call shows. */

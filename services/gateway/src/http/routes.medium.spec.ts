@@ -40,6 +40,7 @@ const BODIES: Partial<Record<RouteName, Record<string, unknown>>> = {
   replayAllParked: { kind: 'pod' },
   patchWorkspace: { name: 'N' },
   createRepository: { fullName: 'a/b', apiUrl: 'http://127.0.0.1:1', token: 't', agent: AGENT },
+  checkAccess: { fullName: 'a/b', apiUrl: 'http://127.0.0.1:1', token: 't' },
   patchRepository: { version: 1, instructions: 'i', agent: AGENT },
   putSecret: { value: 'v' },
 };

@@ -7,7 +7,6 @@ import type { Request } from 'express';
 import type { GatewayConfig } from '../gateway.config.js';
 import type { AskOf } from '../http/ask.js';
 import { Serves } from '../http/serves.js';
-import { listAgents } from './agents.reader.js';
 import { listRepositories, listTicketSources, readRepository } from './repositories.reader.js';
 import {
   addRepository,
@@ -38,18 +37,14 @@ export class RepositoriesController {
     return this.read(workspaceId, params.repositoryId, request);
   }
 
-  @Serves(routes.listAgents)
-  async agents({ caller: { workspaceId } }: AskOf<typeof routes.listAgents>) {
-    return { items: await this.database.transaction((tx) => listAgents(tx, workspaceId), { workspaceId }) };
-  }
-
   @Serves(routes.createRepository)
   async create({ caller, body, request }: AskOf<typeof routes.createRepository>) {
     const { workspaceId } = caller;
     assertAgentSettings(body.agent);
     const token = body.token ?? (await this.stored(workspaceId, body.credentialSecret));
     // Before the transaction: no row is held while the forge thinks.
-    const found = await tryCredential({ ...body, apiUrl: body.apiUrl.replace(/\/+$/, ''), token });
+    const uses = { tickets: body.watchIssues, workflows: body.allowWorkflowChanges ?? false };
+    const found = await tryCredential({ ...body, apiUrl: body.apiUrl.replace(/\/+$/, ''), token }, uses);
     const id = await this.database.transaction((tx) => addRepository(tx, this.vault, caller, body, found), {
       workspaceId,
     });

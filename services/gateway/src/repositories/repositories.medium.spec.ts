@@ -147,6 +147,72 @@ describe('repositories and secrets', () => {
     expect((await gateway.ask('GET', '/api/repositories', { as: admin })).body.items).toEqual([]);
   });
 
+  it('say which permissions their token lacks, before they are added and afterwards', async () => {
+    await forge.createRepository('acme/hidden', { files: { 'README.md': 'x' }, private: true });
+    const all = { contents: 'write', pull_requests: 'write', issues: 'write', statuses: 'read' } as const;
+    const narrow = forge.createToken({ login: 'capstan-bot', grants: { ...all, pull_requests: 'read' } });
+    const asked = { fullName: 'acme/hidden', apiUrl: forge.apiUrl, token: narrow };
+    const check = await gateway.ask('POST', '/api/repositories/check', { as: admin, json: asked });
+    expect(check.body).toMatchObject({ fullName: 'acme/hidden', private: true, tokenKind: 'fine-grained' });
+    const states = (body: Record<string, unknown>) =>
+      (body['permissions'] as { permission: string; state: string }[])
+        .filter(({ state }) => state !== 'ok')
+        .map(({ permission }) => permission);
+    expect(states(check.body)).toEqual(['Pull requests: Read and write', 'Checks: Read-only']);
+    const refused = await add(asked);
+    expect([refused.status, refused.body.code, refused.body.field]).toEqual([422, 'permission_missing', 'token']);
+    expect(refused.body.detail).toBe('The token lacks Pull requests: Read and write for acme/hidden');
+    expect(refused.body.issues).toHaveLength(1);
+    // The same token, changed at GitHub; checks, which it can't be given, stand in nobody's way.
+    forge.changeToken(narrow, { grants: all });
+    const made = await add(asked);
+    expect(made.status).toBe(201);
+    const stored = () => gateway.ask('POST', `/api/repositories/${made.body.id}/check`, { as: admin });
+    expect(states((await stored()).body)).toEqual(['Checks: Read-only']);
+    forge.changeToken(narrow, { grants: { contents: 'read' } });
+    expect(states((await stored()).body)).toEqual([
+      'Contents: Read and write',
+      'Pull requests: Read and write',
+      'Issues: Read and write',
+      'Commit statuses: Read-only',
+      'Checks: Read-only',
+    ]);
+    // One that may see nothing of it is told in how many ways that comes.
+    const elsewhere = forge.createToken({ login: 'capstan-bot', grants: all, repositories: ['acme/app'] });
+    const hidden = await gateway.ask('POST', '/api/repositories/check', {
+      as: admin,
+      json: { ...asked, token: elsewhere },
+    });
+    expect([hidden.status, hidden.body.field]).toEqual([422, 'fullName']);
+    expect(hidden.body.remedy).toContain('resource owner has to be acme');
+    const none = await gateway.ask('POST', '/api/repositories/check', {
+      as: admin,
+      json: { ...asked, token: undefined },
+    });
+    expect([none.status, none.body.code, none.body.field]).toEqual([422, 'credential_missing', 'token']);
+    const stranger = await gateway.aUser();
+    const other = await gateway.ask('POST', `/api/repositories/${made.body.id}/check`, { as: stranger });
+    expect(other.status).toBe(404);
+  });
+
+  it('have a guide to a token that does', async () => {
+    const { body } = await gateway.ask(
+      'GET',
+      '/api/token-guide?fullName=acme%2Fapp&watchIssues=false&allowWorkflowChanges=true',
+      { as: admin },
+    );
+    expect(body['newTokenUrl']).toMatch(/^https:\/\/github\.com\/settings\/personal-access-tokens\/new\?/);
+    const needs = body['needs'] as { permission: string; grantable: boolean }[];
+    expect(needs.map(({ permission }) => permission)).toEqual([
+      'Metadata: Read-only',
+      'Contents: Read and write',
+      'Pull requests: Read and write',
+      'Commit statuses: Read-only',
+      'Checks: Read-only',
+      'Workflows: Read and write',
+    ]);
+  });
+
   it("take the workspace's token when none is sent", async () => {
     await gateway.ask('PUT', '/api/secrets/GITHUB_TOKEN', { as: admin, json: { value: token } });
     expect((await add({ token: undefined, watchIssues: false })).status).toBe(201);
