@@ -35,4 +35,5 @@ export {
   traceparentOrNew,
   type SpanOptions,
 } from './telemetry/tracing.js';
+export * from './forge-credential.js';
 export * from './vault.js';

@@ -79,6 +79,7 @@ export class PrWatcherModule {
               owner: identity.instance,
               bundles: new PodBundles(database, runtimes(config), faults),
               mirrorsDirectory: mirrorsDirectory(config.dataDirectory),
+              publicUrl: config.publicUrl,
               gitEnvironment: config.gitEnvironment,
               intervalMs: config.intervalMs,
             }),

@@ -89,6 +89,7 @@ export class Stage {
       owner,
       bundles: this.source,
       mirrorsDirectory: join(this.directory, owner),
+      publicUrl: 'https://capstan.test',
       gitEnvironment: { PATH: [gitPath, GIT_PATH].filter(Boolean).join(':') },
       intervalMs: 30_000,
     });

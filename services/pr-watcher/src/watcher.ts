@@ -17,6 +17,7 @@ import { ForgeAccess } from './forge-access.js';
 import { hearLoop } from './hear/hear.loop.js';
 import { MergePullRequest } from './merge/merge-pull-request.js';
 import { OpenPullRequest } from './open/open-pull-request.js';
+import { ReportHead } from './report/report-head.js';
 import { parkedVerbs } from './parked/parked-rows.apply.js';
 import type { BundleSource } from './pod-bundle.js';
 import { Intake } from './publish/intake.js';
@@ -38,6 +39,8 @@ export interface WatcherOptions {
   readonly bundles: BundleSource;
   /** Directory of the mirrors. */
   readonly mirrorsDirectory: string;
+  /** Where people reach the dashboard, without a slash at the end. */
+  readonly publicUrl: string;
   /** What git needs of the machine: PATH, proxies, certificates. */
   readonly gitEnvironment: Readonly<Record<string, string>>;
   /** Pace of the sweep over quiet pull requests. ms */
@@ -73,6 +76,7 @@ export class Watcher {
       merge_pull_request: new MergePullRequest(database, access),
       close_pull_request: new ClosePullRequest(database, access),
       comment_pull_request: new CommentPullRequest(database, access),
+      report_head: new ReportHead({ database, access, publicUrl: options.publicUrl }),
     };
     this.publish = new Publish({ database, access, intake, logger });
     this.follow = new Follow({ database, access, logger, intervalMs: options.intervalMs });

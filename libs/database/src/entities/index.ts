@@ -20,6 +20,7 @@ import { Delivery, Effect, Outbox } from './traffic.entity.js';
 import { ParkedRequest } from './parking.entity.js';
 import { RunNetwork, ModelUse } from './network.entity.js';
 import { AgentProgram, AgentRequest } from './agent.entity.js';
+import { ForgeApp } from './forge-app.entity.js';
 
 export * from './json.js';
 export * from './access.entity.js';
@@ -34,6 +35,7 @@ export * from './traffic.entity.js';
 export * from './parking.entity.js';
 export * from './network.entity.js';
 export * from './agent.entity.js';
+export * from './forge-app.entity.js';
 
 /** Every table, for TypeORM. */
 export const ENTITIES = [
@@ -76,4 +78,5 @@ export const ENTITIES = [
   ModelUse,
   AgentProgram,
   AgentRequest,
+  ForgeApp,
 ];

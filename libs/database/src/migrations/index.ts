@@ -13,6 +13,7 @@ import { credentialCheck } from './0011-credential-check.js';
 import { isolationReason } from './0012-isolation-reason.js';
 import { gitDoor } from './0013-git-door.js';
 import { ownKeys } from './0014-own-keys.js';
+import { forgeApp } from './0015-forge-app.js';
 import { agents } from './0016-agents.js';
 
 /** Every migration, oldest first. */
@@ -31,6 +32,7 @@ export const MIGRATIONS: readonly Migration[] = [
   isolationReason,
   gitDoor,
   ownKeys,
+  forgeApp,
   agents,
 ];
 /** The schema that this build needs. */

@@ -5,6 +5,7 @@ export const EFFECT_KINDS = [
   'merge_pull_request',
   'close_pull_request',
   'comment_pull_request',
+  'report_head',
   'comment_ticket',
   'close_ticket',
 ] as const;
@@ -21,6 +22,7 @@ export const EFFECT_EXECUTORS: Readonly<Record<EffectKind, 'pr-watcher' | 'ticke
   merge_pull_request: 'pr-watcher',
   close_pull_request: 'pr-watcher',
   comment_pull_request: 'pr-watcher',
+  report_head: 'pr-watcher',
   comment_ticket: 'ticket-sync',
   close_ticket: 'ticket-sync',
 };

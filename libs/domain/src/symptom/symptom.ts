@@ -3,8 +3,8 @@ import { AGENT_SYMPTOMS } from './agents.js';
 import { BACKUP_SYMPTOMS } from './backup.js';
 import { BOOT_SYMPTOMS } from './boot.js';
 import { symptom, type Symptom } from './entry.js';
-import { HEALTH_SYMPTOMS } from './health.js';
 import { FORGE_APP_SYMPTOMS } from './forge-app.js';
+import { HEALTH_SYMPTOMS } from './health.js';
 import { POD_SYMPTOMS } from './pod.js';
 import { PUBLISH_SYMPTOMS } from './publish.js';
 import { REMOTE_SYMPTOMS } from './remote.js';
@@ -20,9 +20,9 @@ export const SYMPTOM_AREAS = {
   agents: { title: 'The agents’ programs', symptoms: AGENT_SYMPTOMS },
   publish: { title: 'From the work to its merge', symptoms: PUBLISH_SYMPTOMS },
   remote: { title: 'Forges, trackers and git', symptoms: REMOTE_SYMPTOMS },
+  forge_app: { title: 'GitHub Apps', symptoms: FORGE_APP_SYMPTOMS },
   boot: { title: 'Starting', symptoms: BOOT_SYMPTOMS },
   server: { title: 'Postgres and NATS', symptoms: SERVER_SYMPTOMS },
-  forge_app: { title: 'GitHub Apps', symptoms: FORGE_APP_SYMPTOMS },
   health: { title: 'Health', symptoms: HEALTH_SYMPTOMS },
   access: { title: 'Signing in', symptoms: ACCESS_SYMPTOMS },
   backup: { title: 'Backup and restore', symptoms: BACKUP_SYMPTOMS },
@@ -39,10 +39,10 @@ export const SYMPTOMS = Object.freeze({
   ...AGENT_SYMPTOMS,
   ...PUBLISH_SYMPTOMS,
   ...REMOTE_SYMPTOMS,
+  ...FORGE_APP_SYMPTOMS,
   ...BOOT_SYMPTOMS,
   ...SERVER_SYMPTOMS,
   ...HEALTH_SYMPTOMS,
-  ...FORGE_APP_SYMPTOMS,
   ...ACCESS_SYMPTOMS,
   ...BACKUP_SYMPTOMS,
 });

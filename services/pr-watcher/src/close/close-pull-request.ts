@@ -15,7 +15,7 @@ export class ClosePullRequest implements EffectHandler {
   async look(effect: Effect, signal: AbortSignal): Promise<EffectOutcome | null> {
     const { row, number } = await rowOf(this.database, effect);
     if (number === null) return done({ opened: false });
-    const { forge, connection } = await this.access.of(row.repositoryId);
+    const { forge, connection } = await this.access.of(row.repositoryId, 'publish');
     const found = await forge.findByHead(connection, row.branch, signal);
     const remote = found.find((each) => each.number === number);
     return remote === undefined || remote.state === 'open' ? null : done({ merged: remote.merged });
@@ -23,7 +23,7 @@ export class ClosePullRequest implements EffectHandler {
 
   async act(effect: Effect, context: WriteContext): Promise<EffectOutcome> {
     const { row, number } = await rowOf(this.database, effect);
-    const { forge, connection } = await this.access.of(row.repositoryId);
+    const { forge, connection } = await this.access.of(row.repositoryId, 'publish');
     await commentOnce(this.access, row, effect, String(effect.arguments['comment'] ?? ''), context);
     await context.beforeWrite();
     await forge.close(connection, number!, context.signal);
@@ -52,7 +52,7 @@ export class CommentPullRequest implements EffectHandler {
   async look(effect: Effect, signal: AbortSignal): Promise<EffectOutcome | null> {
     const { row, number } = await rowOf(this.database, effect);
     if (number === null) return { kind: 'refused', remoteId: null, result: { code: 'not_opened' } };
-    const { forge, connection } = await this.access.of(row.repositoryId);
+    const { forge, connection } = await this.access.of(row.repositoryId, 'publish');
     const found = await forge.findComment(connection, number, effectMarker(effect.id), signal);
     return found === null ? null : { kind: 'done', remoteId: found.id, result: {} };
   }
@@ -72,7 +72,7 @@ async function commentOnce(
   { signal, beforeWrite }: WriteContext,
 ): Promise<string | null> {
   if (text === '') return null;
-  const { forge, connection } = await access.of(row.repositoryId);
+  const { forge, connection } = await access.of(row.repositoryId, 'publish');
   const marker = effectMarker(effect.id);
   const found = await forge.findComment(connection, row.number!, marker, signal);
   if (found !== null) return found.id;

@@ -155,7 +155,7 @@ const SURROUNDINGS = `
 
 async function readView(access: ForgeAccess, repositoryId: Id, number: number): Promise<ViewReading> {
   try {
-    const { forge, connection } = await access.of(repositoryId);
+    const { forge, connection } = await access.of(repositoryId, 'follow');
     return { kind: 'read', view: await forge.view(connection, number, AbortSignal.timeout(VIEW_TIMEOUT_MS)) };
   } catch (error) {
     if (error instanceof UserError) return { kind: 'unreadable', reason: errorAdvice(error) };

@@ -26,7 +26,7 @@ export async function readGlance(
 /** What is wrong is told by the whole look that follows. */
 async function glanceAt(access: ForgeAccess, repositoryId: Id, number: number): Promise<ForgePullRequest | null> {
   try {
-    const { forge, connection } = await access.of(repositoryId);
+    const { forge, connection } = await access.of(repositoryId, 'follow');
     return await forge.glance(connection, number, AbortSignal.timeout(GLANCE_TIMEOUT_MS));
   } catch (error) {
     if (error instanceof UserError || (error instanceof TransientError && !isDatabaseOutage(error))) return null;

@@ -32,7 +32,7 @@ export class MergePullRequest implements EffectHandler {
   /** One request: merged is done, and closed or another head is stale. */
   async look(effect: Effect, signal: AbortSignal): Promise<EffectOutcome | null> {
     const { row, number } = await this.subjectOf(effect);
-    const { forge, connection } = await this.access.of(row.repositoryId);
+    const { forge, connection } = await this.access.of(row.repositoryId, 'publish');
     const found = await forge.findByHead(connection, row.branch, signal);
     const remote = found.find((each) => each.number === number);
     if (remote === undefined)
@@ -44,7 +44,7 @@ export class MergePullRequest implements EffectHandler {
 
   async act(effect: Effect, context: WriteContext): Promise<EffectOutcome> {
     const { row, number, unwanted } = await this.subjectOf(effect);
-    const { forge, connection, repository } = await this.access.of(row.repositoryId);
+    const { forge, connection, repository } = await this.access.of(row.repositoryId, 'publish');
     if (unwanted !== null) return stale(unwanted);
     const method = repository.mergeMethod;
     const title = method === 'squash' ? { title: `${row.title} (#${number})` } : {};

@@ -28,7 +28,7 @@ export class OpenPullRequest implements EffectHandler {
   /** An open pull request of the branch is this one, and so is one of the pushed head that somebody was quick to end. */
   async look(effect: Effect, signal: AbortSignal): Promise<EffectOutcome | null> {
     const row = await this.rowOf(effect);
-    const { forge, connection } = await this.access.of(row.repositoryId);
+    const { forge, connection } = await this.access.of(row.repositoryId, 'publish');
     const found = await forge.findByHead(connection, row.branch, signal);
     const ours = found.find(({ state }) => state === 'open') ?? found.find(({ headSha }) => headSha === row.pushedSha);
     return ours === undefined ? null : opened(ours);
@@ -38,7 +38,7 @@ export class OpenPullRequest implements EffectHandler {
     const { row, commits, ticket, blocked } = await this.subjectOf(effect);
     const unwanted = await this.whyNot(row);
     if (unwanted !== null) throw new UserError(`Not opened: ${unwanted}`, { code: 'superseded' });
-    const { forge, connection, repository } = await this.access.of(row.repositoryId);
+    const { forge, connection, repository } = await this.access.of(row.repositoryId, 'publish');
     const sameRepository = ticket?.project.toLowerCase() === repository.fullName.toLowerCase();
     const body = pullRequestBody({
       taskId: row.taskId,

@@ -92,7 +92,7 @@ export class Publish {
   private async prepare({ run }: PublishSnapshot, pullRequestId: Id): Promise<void> {
     const { database, access, intake } = this.parts;
     try {
-      const verdict = await intake.prepare(await access.of(run.repositoryId), run);
+      const verdict = await intake.prepare(await access.of(run.repositoryId, 'fetch'), run);
       if (verdict.kind === 'publish') return await requestPush(database, run, pullRequestId);
       const { code, detail } = verdict;
       await database.transaction((tx) => refusePublish(tx, pullRequestId, run.id, { code, detail }));

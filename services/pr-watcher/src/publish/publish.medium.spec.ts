@@ -46,7 +46,7 @@ it('gives everybody who asks for the same commits at once the same answer', asyn
   stage = await Stage.open();
   const worktree = await (await stage.worktree('capstan/5-fix')).commit(FIX);
   const { run } = await stage.finishedRun(worktree);
-  const repository = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id);
+  const repository = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id, 'fetch');
   const intake = stage.intake();
   const { run: wanted } = (await readPublish(stage.database, run.id))!;
   const answers = await Promise.all(Array.from({ length: 6 }, () => intake.prepare(repository, wanted)));
@@ -66,7 +66,7 @@ it('asks the forge for the base once, however many runs began from it or before'
   const newer = await (await stage.worktree('capstan/6-newer')).commit(FIX);
   await moveMain();
   const newest = await (await stage.worktree('capstan/6-newest')).commit(FIX);
-  const repository = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id);
+  const repository = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id, 'fetch');
   const intake = stage.intake();
   expect(await intake.prepare(repository, await runOf(newer))).toMatchObject({ kind: 'publish' });
   const fetched = gitRequests().length;

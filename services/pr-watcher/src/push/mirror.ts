@@ -304,10 +304,15 @@ export class Mirror {
     const words = lastWords(complaint);
     if (!ACCESS_REFUSED.test(complaint))
       return new TransientError(`git ${doing} failed: ${words}`, { code: 'git_unavailable' });
+    const { app, forge, connection, repository } = this.access;
+    forge.refused(connection.token);
     return new UserError(`The forge refused git ${doing}: ${words}`, {
       code: 'credential_refused',
-      field: this.access.repository.credentialSecret,
-      remedy: `Replace ${this.access.repository.credentialSecret}: it needs read and write access to the repository's contents.`,
+      field: repository.credentialSecret,
+      remedy:
+        app === null
+          ? `Replace ${repository.credentialSecret}: it needs read and write access to the repository's contents.`
+          : `Look at the app ${app} on GitHub: it needs Contents: Read and write in ${repository.fullName}.`,
     });
   }
 }

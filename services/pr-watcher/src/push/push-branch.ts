@@ -9,6 +9,7 @@ import { WATCHER, refusePublish, requestOpen } from '../publish/publish.apply.js
 import { whyNot } from '../publish/publish.decide.js';
 import { refusalOf } from '../publish/publish.loop.js';
 import { readPublish, type PublishSnapshot } from '../publish/publish.snapshot.js';
+import { requestReport } from '../report/report-head.js';
 import type { Mirrors } from './mirror.js';
 
 /** Pushes a run's commits: exactly one ref, and only from where Capstan left it. */
@@ -27,7 +28,7 @@ export class PushBranch implements EffectHandler {
     // Nobody has claimed it before, so nobody has pushed; and the push itself goes by a lease on what is there.
     if (effect.claimEpoch === 1) return null;
     const { run } = await this.snapshotOf(effect);
-    const access = await this.parts.access.of(run.repositoryId);
+    const access = await this.parts.access.of(run.repositoryId, 'fetch');
     const head = headOf(run);
     const remote = await this.parts.mirrors.remoteHead(access, run.branch, signal);
     return remote === head ? this.pushed(access, run, head) : null;
@@ -35,7 +36,7 @@ export class PushBranch implements EffectHandler {
 
   async act(effect: Effect, context: WriteContext): Promise<EffectOutcome> {
     const { mirrors, intake } = this.parts;
-    const access = await this.parts.access.of((await this.snapshotOf(effect)).run.repositoryId);
+    const access = await this.parts.access.of((await this.snapshotOf(effect)).run.repositoryId, 'publish');
     // Another replica may have checked the commits in a mirror of its own: nothing leaves this one unchecked.
     const verdict = await intake.prepare(access, (await this.snapshotOf(effect)).run);
     if (verdict.kind === 'refuse') return refused(verdict.code, verdict.detail);
@@ -88,6 +89,7 @@ export class PushBranch implements EffectHandler {
       detail: { branch: row.branch, head },
     });
     if (row.number === null) await requestOpen(tx, row, effect.traceparent);
+    await requestReport(tx, row, effect.traceparent);
     await tx.emit(pullRequestChanged, changedEvent(row));
   }
 

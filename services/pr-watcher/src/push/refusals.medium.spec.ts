@@ -16,7 +16,7 @@ let access: RepositoryAccess;
 
 beforeAll(async () => {
   stage = await Stage.open();
-  access = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id);
+  access = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id, 'fetch');
 });
 afterAll(async () => {
   await stage.close();
@@ -55,7 +55,7 @@ it('a rule of the forge against the branch is told in its words', async () => {
 
 it('a repository that was taken away is followed no longer', async () => {
   await stage.database.query('update repository set archived_at = now() where id = $1', [stage.repository.id]);
-  await expect(new ForgeAccess(stage.database, stage.vault).of(stage.repository.id)).rejects.toMatchObject({
+  await expect(new ForgeAccess(stage.database, stage.vault).of(stage.repository.id, 'fetch')).rejects.toMatchObject({
     name: 'UserError',
     code: 'repository_archived',
   });

@@ -18,7 +18,7 @@ const told: unknown[] = [];
 
 beforeAll(async () => {
   stage = await Stage.open();
-  access = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id);
+  access = await new ForgeAccess(stage.database, stage.vault).of(stage.repository.id, 'fetch');
   directory = join(stage.directory, 'mirrors');
   mirrors = new Mirrors(new Git({ PATH: '/usr/local/bin:/usr/bin:/bin' }), directory);
 });

@@ -1,4 +1,4 @@
-import { TransientError, errorAdvice } from '@capstan/domain';
+import { TransientError, UserError, errorAdvice } from '@capstan/domain';
 import { rowError, type Database, type TicketSource } from '@capstan/database';
 import { traceparentOrNew, type Found, type Logger } from '@capstan/service-kit';
 import { InFlight } from '../in-flight.js';
@@ -59,9 +59,13 @@ export class Import {
   private async importNew(source: TicketSource): Promise<{ readonly etag: string | null; readonly fault?: unknown }> {
     const { database, access, logger, imported } = this.parts;
     const { project, label } = source;
-    const opened = await access.of(source);
+    const opened = await access.of(source, 'read_tickets');
     const known = usableEtag(project, label, source.etag);
-    const page = await opened.tracker.poll(opened.connection, label, known, AbortSignal.timeout(POLL_TIMEOUT_MS));
+    const polled = opened.tracker.poll(opened.connection, label, known, AbortSignal.timeout(POLL_TIMEOUT_MS));
+    const page = await polled.catch((error: unknown) => {
+      if (error instanceof UserError && error.code === 'credential_refused') access.refused(source, opened);
+      throw error;
+    });
     if (page.tickets === null) return { etag: source.etag };
     const fresh = decideImport(label, page.tickets, await knownOpenings(database, source.id, page.tickets));
     let fault: unknown;
