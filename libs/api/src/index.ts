@@ -4,6 +4,7 @@ export * from './permissions.js';
 export * from './resources/access.js';
 export * from './resources/common.js';
 export * from './resources/credentials.js';
+export * from './resources/model-orders.js';
 export * from './resources/parked.js';
 export * from './resources/runs.js';
 export * from './resources/settings.js';

@@ -6,6 +6,7 @@ export const PERMISSIONS = [
   'repository.read',
   'repository.manage',
   'secret.manage',
+  'secret.own',
   'task.read',
   'task.write',
   'pod.read',
@@ -26,7 +27,7 @@ const VIEWER: readonly Permission[] = [
   'event.read',
   'parked.read',
 ];
-const MEMBER: readonly Permission[] = [...VIEWER, 'task.write', 'parked.manage'];
+const MEMBER: readonly Permission[] = [...VIEWER, 'task.write', 'secret.own', 'parked.manage'];
 
 /** What each role may do. */
 export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {

@@ -1,5 +1,6 @@
 import { accessRoutes } from './resources/access.js';
 import { credentialRoutes } from './resources/credentials.js';
+import { modelOrderRoutes } from './resources/model-orders.js';
 import { parkedRoutes } from './resources/parked.js';
 import { runRoutes } from './resources/runs.js';
 import { settingsRoutes } from './resources/settings.js';
@@ -14,6 +15,7 @@ export const routes = {
   ...parkedRoutes,
   ...settingsRoutes,
   ...credentialRoutes,
+  ...modelOrderRoutes,
   ...symptomRoutes,
 } as const;
 export type RouteName = keyof typeof routes;

@@ -36,4 +36,5 @@ export {
   type SpanOptions,
 } from './telemetry/tracing.js';
 export * from './forge-credential.js';
+export * from './network/address.decide.js';
 export * from './vault.js';

@@ -21,6 +21,7 @@ import { ForgeAccessController } from './repositories/forge-access.controller.js
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RunsController } from './runs/runs.controller.js';
 import { CredentialsController } from './secrets/credentials.controller.js';
+import { ModelOrdersController } from './secrets/model-orders.controller.js';
 import { SecretsController } from './secrets/secrets.controller.js';
 import { TaskRequests } from './tasks/task-requests.js';
 import { TaskRequestsController } from './tasks/task-requests.controller.js';
@@ -35,6 +36,7 @@ export const CONTROLLERS: readonly Type[] = [
   ForgeAccessController,
   SecretsController,
   CredentialsController,
+  ModelOrdersController,
   TasksController,
   TaskRequestsController,
   RunsController,

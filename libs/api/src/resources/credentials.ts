@@ -10,6 +10,9 @@ export const Credential = z
   .object({
     name: z.string(),
     alternatives: z.array(z.string()).meta({ description: 'Of a missing one: any of these does as well' }),
+    owner: z
+      .enum(['workspace', 'mine'])
+      .meta({ description: 'Whose it is; what is `mine` serves the tasks that I make, and nobody else sees it' }),
     repositoryId: IdSchema.nullable().meta({ description: 'The one repository that it is set for; null: all' }),
     neededBy: z.array(
       z.object({
@@ -43,13 +46,16 @@ export const Credential = z
   .meta({ id: 'Credential' });
 export type Credential = z.infer<typeof Credential>;
 
+const OwnParams = z.strictObject({ name: SecretName });
+
 export const credentialRoutes = {
   authStatus: route({
     method: 'GET',
     path: '/api/auth/status',
-    permission: 'secret.manage',
+    permission: 'secret.own',
     tag: 'secrets',
-    summary: 'Credentials that are set, or that agents and repositories need, with what their providers say of them',
+    summary:
+      'One’s own credentials, and for who may manage them the workspace’s: those that are set, or that agents and repositories need, with what their providers say of them',
     answer: z.object({ items: z.array(Credential) }),
   }),
   verifySecret: route({
@@ -60,6 +66,38 @@ export const credentialRoutes = {
     summary: 'Ask a credential’s provider about it now; at most once a minute',
     params: z.strictObject({ name: SecretName }),
     query: z.strictObject({ repositoryId: IdSchema.optional() }),
+    answer: Credential,
+    otherwise: {
+      202: 'The provider has not answered yet: checking is true',
+      429: 'It was asked within the minute: Retry-After says how long to wait',
+    },
+  }),
+  putOwnSecret: route({
+    method: 'PUT',
+    path: '/api/me/secrets/:name',
+    permission: 'secret.own',
+    tag: 'secrets',
+    summary: 'Set a credential of one’s own, for the runs of the tasks that one makes; holds from the next run on',
+    params: OwnParams,
+    body: z.strictObject({ value: z.string().min(1).max(20_000) }).meta({ id: 'OwnSecret' }),
+    answer: z.object({ name: z.string(), setAt: Instant, version: z.number().int() }),
+  }),
+  deleteOwnSecret: route({
+    method: 'DELETE',
+    path: '/api/me/secrets/:name',
+    permission: 'secret.own',
+    tag: 'secrets',
+    summary: 'Forget a credential of one’s own',
+    params: OwnParams,
+    status: 204,
+  }),
+  verifyOwnSecret: route({
+    method: 'POST',
+    path: '/api/me/secrets/:name/verify',
+    permission: 'secret.own',
+    tag: 'secrets',
+    summary: 'Ask the provider about a credential of one’s own now; at most once a minute',
+    params: OwnParams,
     answer: Credential,
     otherwise: {
       202: 'The provider has not answered yet: checking is true',

@@ -6,7 +6,7 @@ import type { Database, Pod, Repository, Run, Task, Ticket } from '@capstan/data
 export interface DriveWorld {
   readonly task: Pick<
     Task,
-    'id' | 'title' | 'body' | 'state' | 'intent' | 'currentRunId' | 'generation' | 'traceparent'
+    'id' | 'title' | 'body' | 'state' | 'intent' | 'currentRunId' | 'generation' | 'traceparent' | 'createdBy'
   >;
   readonly repository: Repository;
   readonly pod: Pick<Pod, 'id' | 'name' | 'state' | 'deletedAt' | 'problem'>;
@@ -34,7 +34,8 @@ export async function readDrive(
 ): Promise<DriveWorld> {
   const [row] = await database.query<DriveWorld & { readonly repositoryId: Id }>(
     `select jsonb_build_object('id', t.id, 'title', t.title, 'body', t.body, 'state', t.state, 'intent', t.intent,
-              'currentRunId', t.current_run_id, 'generation', t.generation, 'traceparent', t.traceparent) as task,
+              'currentRunId', t.current_run_id, 'generation', t.generation, 'traceparent', t.traceparent,
+              'createdBy', t.created_by) as task,
             t.repository_id,
             jsonb_build_object('id', p.id, 'name', p.name, 'state', p.state, 'deletedAt', p.deleted_at, 'problem', p.problem) as pod,
             (select jsonb_build_object('key', k.key, 'url', k.url, 'title', k.title, 'body', k.body, 'comments', k.comments)

@@ -35,6 +35,7 @@ import { logInOf } from './own-log-in.js';
 import { Patience } from './patience.js';
 import { handBack } from './run-control.apply.js';
 import { RunControl } from './run-control.js';
+import { runSecrets } from './run-secrets.js';
 import { judgedByBudget } from './spent-budget.js';
 import { Ended, HeldBack, STOPPED_BEFORE, type RunEnd } from './run-end.js';
 
@@ -198,12 +199,13 @@ export class RunDriver {
 
   private async startRequest(deadlineAt: number): Promise<Required<StartRequest>> {
     const { run, world, agent, directories } = this;
-    const { podEnvironment, vault } = this.ports;
+    const { database, podEnvironment, vault } = this.ports;
     const egress = this.ports.egress(run.id);
     const { workspaceId, repositoryId } = run;
     const of = (name: string) => ({ workspaceId, repositoryId, name });
     const token = await this.patience.persist(() => vault.require(of(world.repository.credentialSecret)));
-    const get = (name: string) => this.patience.persist(() => vault.get(of(name)));
+    const read = runSecrets({ database, vault }, { run, task: world.task });
+    const get = (name: string) => this.patience.persist(() => read(name));
     const secrets = await agentSecrets(agent, egress, get, logInOf(agent, run.agent, this.ports.logInHome));
     const launch = launchRequest({ run, world, agent, directories, secrets, podEnvironment, egress, deadlineAt });
     const boundary = await this.ports.runtime.boundary(world.pod.name, boundaryRequest(directories, launch));

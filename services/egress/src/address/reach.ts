@@ -1,9 +1,9 @@
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { errorText } from '@capstan/domain';
+import { decideAddress, type AddressFault, type AddressTrust } from '@capstan/service-kit';
 import { isMeant, shownHost, type HostPort, type HostRule } from '../forward/host-rule.js';
 import type { Refusal } from '../server/refusal.js';
-import { decideAddress, type AddressFault, type AddressTrust } from './address.decide.js';
 import type { Resolve } from './resolver.js';
 
 /** A connection stands after this, or is given up. ms */

@@ -4,6 +4,7 @@ const secret = (name: string, repositoryId: string | null = null): NamedSecret =
   id: `${name}/${repositoryId}`,
   name,
   repositoryId,
+  userId: null,
 });
 const user = (id: string, agent: object, over: Partial<CredentialUser> = {}): CredentialUser => ({
   id,
@@ -85,6 +86,16 @@ it.each<readonly [string, NamedSecret, readonly CredentialUser[], readonly strin
   ],
 ])('asks about %s', (_what, which, users, expected) => {
   expect(places(which, users)).toEqual(expected);
+});
+
+it('takes a person’s own to its provider alone: to no forge, and to no endpoint that a repository has set', () => {
+  const own = (name: string): NamedSecret => ({ ...secret(name), userId: 'ada' });
+  const users = [
+    user('a', { ...claude, baseUrl: HOUSE }),
+    user('b', claude, { credentialSecret: 'ANTHROPIC_API_KEY' }),
+  ];
+  expect(places(own('ANTHROPIC_API_KEY'), users)).toEqual(['anthropic-key https://api.anthropic.com/v1/models public']);
+  expect(places(own('CLAUDE_AUTH_MODE'), users)).toEqual([]);
 });
 
 it('asks with a repository’s own secret for that one alone, and with the workspace’s for the others', () => {

@@ -1,7 +1,7 @@
 import { credentialsFor, knownCredential, type KnownCredential } from '@capstan/agents';
 import type { Repository, Secret } from '@capstan/database';
 import { unreachable } from '@capstan/domain';
-import type { AddressTrust } from '../address/address.decide.js';
+import type { AddressTrust } from '@capstan/service-kit';
 
 /** What is asked of whom, and how the credential is shown there. */
 export type Call = 'anthropic-key' | 'anthropic-token' | 'openai' | 'gemini' | 'github-user' | 'github-repository';
@@ -27,7 +27,7 @@ export const PROVIDER_ADDRESSES: ProviderAddresses = {
   github: 'https://api.github.com',
 };
 
-export type NamedSecret = Pick<Secret, 'id' | 'repositoryId' | 'name'>;
+export type NamedSecret = Pick<Secret, 'id' | 'repositoryId' | 'userId' | 'name'>;
 export type CredentialUser = Pick<Repository, 'id' | 'fullName' | 'apiUrl' | 'credentialSecret' | 'agent'>;
 
 /** A workspace's secrets, and the repositories that use them. */
@@ -50,8 +50,12 @@ export function targetsOf(secret: NamedSecret, world: CredentialWorld, providers
   return [...new Map(targets.map((target) => [target.address, target])).values()];
 }
 
-/** The repositories that find this secret under its name: one's own comes before the workspace's. */
+/**
+ * The repositories that find this secret under its name: one's own comes before the workspace's. A person's own is for
+ * providers alone, at their own address: no forge, and no endpoint that a repository has set.
+ */
 function usersOf(secret: NamedSecret, { secrets, repositories }: CredentialWorld): readonly CredentialUser[] {
+  if (secret.userId !== null) return [];
   if (secret.repositoryId !== null) return repositories.filter(({ id }) => id === secret.repositoryId);
   const own = new Set(secrets.filter(({ name }) => name === secret.name).map(({ repositoryId }) => repositoryId));
   return repositories.filter(({ id }) => !own.has(id));

@@ -11,6 +11,7 @@ const secret = {
   id: 's',
   workspaceId: 'w',
   repositoryId: null,
+  userId: null,
   name: 'OPENAI_API_KEY',
   version: 2,
   verifyAskedAt: null,

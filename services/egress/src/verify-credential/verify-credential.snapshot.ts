@@ -20,7 +20,7 @@ export async function readCredentials(database: Database): Promise<CredentialSna
   return database.transaction(async (tx) => {
     const [{ now } = { now: new Date(0) }] = await tx.query<{ now: Date }>('select clock_timestamp() as now');
     const secrets = await tx.query<CredentialSnapshot['secrets'][number]>(
-      `select s.id, s.workspace_id, s.repository_id, s.name, s.version, s.verify_asked_at
+      `select s.id, s.workspace_id, s.repository_id, s.user_id, s.name, s.version, s.verify_asked_at
          from secret s left join repository r on r.id = s.repository_id where r.archived_at is null`,
     );
     const repositories = await tx.query<CredentialSnapshot['repositories'][number]>(

@@ -43,6 +43,8 @@ const BODIES: Partial<Record<RouteName, Record<string, unknown>>> = {
   checkAccess: { fullName: 'a/b', apiUrl: 'http://127.0.0.1:1', token: 't' },
   patchRepository: { version: 1, instructions: 'i', agent: AGENT },
   putSecret: { value: 'v' },
+  putOwnSecret: { value: 'v' },
+  putModelOrder: { entries: [{ kind: 'key', secret: 'OPENAI_API_KEY' }] },
 };
 
 const all = Object.entries(routes) as [RouteName, Route][];
@@ -50,7 +52,7 @@ const guarded = all.filter(([, route]) => route.permission !== 'public');
 const writing = all.filter(([, route]) => route.body !== undefined);
 
 /** Parameters that are no ids. */
-const WORDS: Readonly<Record<string, string>> = { name: 'NAME', kind: 'task' };
+const WORDS: Readonly<Record<string, string>> = { name: 'NAME', kind: 'task', protocol: 'openai' };
 
 /** The route's address with parameters that fit. */
 function address(route: Route, over: Readonly<Record<string, string>> = {}): string {

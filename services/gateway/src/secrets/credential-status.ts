@@ -1,32 +1,34 @@
 import { agent, AGENT_NAMES, credentialsFor, knownCredential } from '@capstan/agents';
 import type { Credential } from '@capstan/api';
-import type { CredentialCheck, Repository, Secret } from '@capstan/database';
+import type { CredentialCheck, ModelOrder, Repository, Secret } from '@capstan/database';
 import { weightiest, type Id } from '@capstan/domain';
 import { instant } from '../http/time.js';
 
 /** Verify may be asked once in so long, per credential. ms */
 export const VERIFY_EVERY_MS = 60_000;
 
-type SecretFacts = Pick<Secret, 'id' | 'name' | 'repositoryId' | 'setAt' | 'verifyAskedAt' | 'version'>;
+type SecretFacts = Pick<Secret, 'id' | 'name' | 'repositoryId' | 'userId' | 'setAt' | 'verifyAskedAt' | 'version'>;
 type RepositoryFacts = Pick<Repository, 'id' | 'fullName' | 'forge' | 'credentialSecret' | 'agent'>;
 
-/** Everything that a workspace's credentials are told from. */
+/** Everything that a workspace's credentials, and those of one of its members, are told from. */
 export interface CredentialFacts {
   readonly now: Date;
-  /** Without those of archived repositories. */
+  /** Without those of archived repositories, and of other members. */
   readonly secrets: readonly SecretFacts[];
   readonly repositories: readonly RepositoryFacts[];
   readonly checks: readonly CredentialCheck[];
   /** What is set of the agents' choices, by the secret's id. */
   readonly choices: ReadonlyMap<Id, string>;
+  readonly orders: readonly Pick<ModelOrder, 'protocol' | 'entries'>[];
 }
 
 type Need = Credential['neededBy'][number];
 
 const FORGE_TITLES: Readonly<Record<string, string>> = { github: 'GitHub' };
 
-/** Every credential that is needed or set: what is missing first, then by name. */
-export function credentialStatuses(facts: CredentialFacts): Credential[] {
+/** Every credential of the workspace that is needed or set: what is missing first, then by name. */
+export function credentialStatuses(all: CredentialFacts): Credential[] {
+  const facts = { ...all, secrets: all.secrets.filter(({ userId }) => userId === null) };
   const needs = new Map<Id, Need[]>(facts.secrets.map(({ id }) => [id, []]));
   const missing = new Map<string, { readonly names: readonly string[]; readonly neededBy: Need[] }>();
   for (const repository of facts.repositories) {
@@ -35,7 +37,7 @@ export function credentialStatuses(facts: CredentialFacts): Credential[] {
       const found = secretsOf(repository, names, facts);
       for (const { id } of found) needs.get(id)!.push(need);
       // A further key for fail-over alone does not do: runs ask for the first.
-      if (found.some(({ name }) => names.includes(name))) continue;
+      if (found.some(({ name }) => names.includes(name)) || isInOrder(names, repository, facts)) continue;
       const key = names.join(' ');
       missing.set(key, { names, neededBy: [...(missing.get(key)?.neededBy ?? []), need] });
     }
@@ -46,6 +48,36 @@ export function credentialStatuses(facts: CredentialFacts): Credential[] {
       .toSorted((one, other) => order(one).localeCompare(order(other), 'en'))
       .map((secret) => setCredential(secret, needs.get(secret.id)!, facts)),
   ];
+}
+
+/**
+ * A member's own credentials, by name. They serve agents at the providers' own addresses; of use wherever an agent asks
+ * for one of that name.
+ */
+export function ownStatuses(facts: CredentialFacts): Credential[] {
+  return facts.secrets
+    .filter(({ userId }) => userId !== null)
+    .toSorted((one, other) => order(one).localeCompare(order(other), 'en'))
+    .map((secret) => {
+      const known = knownCredential(secret.name)?.name ?? secret.name;
+      const users = facts.repositories.filter(
+        ({ agent: settings }) => settings.baseUrl === undefined && credentialsFor(settings).includes(known),
+      );
+      const needs = users.map(({ id, fullName, agent: { agent: by } }) => ({
+        ...{ repositoryId: id, repository: fullName, agent: agent(by).title },
+      }));
+      return setCredential(secret, needs, facts);
+    });
+}
+
+/** Whether something of the workspace's order for the provider of these names is set: then runs do without them. */
+function isInOrder(names: readonly string[], { agent: { baseUrl } }: RepositoryFacts, facts: CredentialFacts): boolean {
+  if (baseUrl !== undefined) return false;
+  const providers = names.map((name) => knownCredential(name)?.provider);
+  return facts.orders.some(
+    ({ protocol, entries }) =>
+      providers.includes(protocol) && entries.some(({ secret }) => facts.secrets.some(({ name }) => name === secret)),
+  );
 }
 
 function order({ name, repositoryId }: SecretFacts): string {
@@ -102,6 +134,7 @@ function missingCredential({
   return {
     name: name!,
     alternatives,
+    owner: 'workspace',
     repositoryId: null,
     neededBy: needs,
     provider: knownCredential(name!)?.title ?? null,
@@ -127,6 +160,7 @@ function setCredential(secret: SecretFacts, needs: Need[], facts: CredentialFact
   return {
     name: secret.name,
     alternatives: [],
+    owner: secret.userId === null ? 'workspace' : 'mine',
     repositoryId: secret.repositoryId,
     neededBy: needs,
     provider,
