@@ -412,10 +412,9 @@ describe('driving a run', () => {
     let asked = 0;
     const silent = createServer(() => (asked += 1)).listen(0, '127.0.0.1');
     await once(silent, 'listening');
-    const { run, pod } = await aScene(['true'], {
-      cloneUrl: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/repository.git`,
-    });
-    const driver = await driverOf('a', run);
+    const { run, pod } = await aScene(['true'], { cloneUrl: 'https://git.example/acme/repository.git' });
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const driver = await driverOf('a', run, { egress: () => ({ url, token: 'cap_run_spec' }) });
     const driving = driver.drive();
     await eventually(() => asked > 0);
     end(driver);

@@ -1,7 +1,7 @@
 import { TransientError, UserError } from '@capstan/domain';
 import { agent } from '@capstan/agents';
 import { agentSecrets, isPrepareGivenUp, prepareFailure } from './agent-launch.js';
-import { egressEnvironment } from './egress-access.js';
+import { egressEnvironment, gitEnvironment, gitRemote } from './egress-access.js';
 
 it.each([
   ['fetch_refused', 'credential_refused', new UserError('the forge said 403', { code: 'fetch_refused' })],
@@ -54,5 +54,31 @@ it('the proxies of an agent are egress, with the token of its run, and its own h
     ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, http_proxy: proxy, https_proxy: proxy },
     ...{ NO_PROXY: 'localhost,127.0.0.1,::1', no_proxy: 'localhost,127.0.0.1,::1' },
     NODE_USE_ENV_PROXY: '1',
+  });
+});
+
+describe('git', () => {
+  const egress = { url: 'http://egress.capstan:4403', token: 'cap_run_a_b-c' };
+  const authorization = `Basic ${Buffer.from('run:cap_run_a_b-c').toString('base64')}`;
+
+  it('asks the git door for what it would ask the forge for, with the token of the run', () => {
+    const remoteUrl = 'http://egress.capstan:4403/git/acme/anvil.git';
+    expect(gitRemote(egress, 'https://git.example:8443/acme/anvil.git')).toEqual({ remoteUrl, authorization });
+    expect(gitEnvironment(egress, 'https://git.example:8443/acme/anvil.git')).toEqual({
+      GIT_CONFIG_COUNT: '2',
+      GIT_CONFIG_KEY_0: 'url.http://egress.capstan:4403/git/.insteadOf',
+      GIT_CONFIG_VALUE_0: 'https://git.example:8443/',
+      GIT_CONFIG_KEY_1: 'http.http://egress.capstan:4403/git/.extraHeader',
+      GIT_CONFIG_VALUE_1: `Authorization: ${authorization}`,
+    });
+  });
+
+  it('reaches the door without the proxy that the door itself is', () => {
+    expect(egressEnvironment(egress)['NO_PROXY']).toBe('localhost,127.0.0.1,::1,egress.capstan');
+  });
+
+  it('gives nothing away for a repository that lies in the pod', () => {
+    expect(gitRemote(egress, '/srv/anvil.git')).toEqual({ remoteUrl: '/srv/anvil.git' });
+    expect(gitEnvironment(egress, '/srv/anvil.git')).toEqual({});
   });
 });

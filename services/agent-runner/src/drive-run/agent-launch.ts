@@ -11,11 +11,10 @@ import {
   type StartRequest,
 } from '@capstan/domain';
 import { renderPrompt, type AgentAdapter, type AgentSettings } from '@capstan/agents';
-import { forge } from '@capstan/forges';
 import type { Run } from '@capstan/database';
 import type { BoundaryRequest, StartedRun, SupervisorClient } from '@capstan/runtimes';
 import type { DriveWorld } from './drive-run.snapshot.js';
-import { egressEnvironment, type EgressAccess } from './egress-access.js';
+import { egressEnvironment, gitEnvironment, gitRemote, type EgressAccess } from './egress-access.js';
 import { standsInFor, type AskLogIn } from './own-log-in.js';
 
 /** What the supervisor says when it was asked and couldn't prepare; everything else is the connection's. */
@@ -37,18 +36,15 @@ export function directoriesOf(root: string, run: Pick<Run, 'taskId' | 'generatio
   return { task, clone: `${root}/clone`, worktree: `${task}/tree`, home: `${task}/home`, cache: `${root}/cache` };
 }
 
-/** What the supervisor needs to make the worktree. The forge's token is in it: it goes to stdin and nowhere else. */
+/** What the supervisor needs to make the worktree. It is fetched through egress, with the run's own token. */
 export function prepareRequest(
   run: Run,
   world: DriveWorld,
   directories: TaskDirectories,
-  { token, askedMsAgo }: { readonly token: string; readonly askedMsAgo: number },
+  { egress, askedMsAgo }: { readonly egress: EgressAccess; readonly askedMsAgo: number },
 ): PrepareRequest {
-  const { repository } = world;
-  const connection = { fullName: repository.fullName, apiUrl: repository.apiUrl, cloneUrl: repository.cloneUrl, token };
   return {
-    remoteUrl: repository.cloneUrl,
-    authorization: forge(repository.forge).gitAuthorization(connection),
+    ...gitRemote(egress, world.repository.cloneUrl),
     baseBranch: run.baseBranch,
     branch: run.branch,
     clone: directories.clone,
@@ -89,7 +85,7 @@ export function launchRequest(input: {
   return {
     epoch: run.epoch,
     argv: command.argv,
-    env: { ...command.env, [RUN_ID_VARIABLE]: run.id },
+    env: { ...gitEnvironment(input.egress, world.repository.cloneUrl), ...command.env, [RUN_ID_VARIABLE]: run.id },
     cwd: directories.worktree,
     deadlineAt: input.deadlineAt,
     maxJournalBytes: MAX_JOURNAL_BYTES,

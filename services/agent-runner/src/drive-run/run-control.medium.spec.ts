@@ -67,7 +67,7 @@ afterAll(async () => {
 });
 beforeEach(() => database.query('truncate workspace, worker, outbox cascade'));
 
-const aPool = (instance = 'spec') => {
+const aPool = (instance = 'spec', egressUrl = 'http://127.0.0.1:4403') => {
   const pool = new RunnerPool(
     database,
     broker,
@@ -78,7 +78,7 @@ const aPool = (instance = 'spec') => {
       CAPSTAN_STARTS_AT_ONCE: 8,
       CAPSTAN_COMMIT_AUTHOR: 'Capstan <capstan@localhost>',
       CAPSTAN_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-      CAPSTAN_EGRESS_URL: 'http://127.0.0.1:4403',
+      CAPSTAN_EGRESS_URL: egressUrl,
     } as AgentRunnerConfig,
     openLogger({ format: 'json', level: 'fatal', secrets: [] }),
     noFaults,
@@ -393,8 +393,8 @@ it('a pause that comes while a worktree is being prepared starts no agent, and t
   await once(silent, 'listening');
   const asked = once(silent, 'request');
   const { port } = silent.address() as AddressInfo;
-  await database.query('update repository set clone_url = $1', [`http://127.0.0.1:${port}/repository.git`]);
-  const pool = aPool();
+  await database.query('update repository set clone_url = $1', ['https://git.example/acme/repository.git']);
+  const pool = aPool('spec', `http://127.0.0.1:${port}`);
   await pool.lease({ takeOver: false });
   await asked;
   await pause(repository, true);

@@ -35,7 +35,7 @@ import { logInOf } from './own-log-in.js';
 import { Patience } from './patience.js';
 import { handBack } from './run-control.apply.js';
 import { RunControl } from './run-control.js';
-import { runSecrets } from './run-secrets.js';
+import { requireForgeCredential, runSecrets } from './run-secrets.js';
 import { judgedByBudget } from './spent-budget.js';
 import { Ended, HeldBack, STOPPED_BEFORE, type RunEnd } from './run-end.js';
 
@@ -78,10 +78,7 @@ export class RunDriver {
     const former = resumes(run, world) && world.sessionFacts !== null ? { former: world.sessionFacts } : {};
     this.writer = new LogWriter({ ...ports, ...former, agent: this.agent, run, signal: this.abort.signal });
     this.control = new RunControl({
-      database: ports.database,
-      supervisor: this.supervisor,
-      agent: this.agent,
-      run,
+      ...{ database: ports.database, supervisor: this.supervisor, agent: this.agent, run },
       reach: (call) => this.reach(call),
       log: (...said) => this.log(...said),
     });
@@ -201,16 +198,14 @@ export class RunDriver {
     const { run, world, agent, directories } = this;
     const { database, podEnvironment, vault } = this.ports;
     const egress = this.ports.egress(run.id);
-    const { workspaceId, repositoryId } = run;
-    const of = (name: string) => ({ workspaceId, repositoryId, name });
-    const token = await this.patience.persist(() => vault.require(of(world.repository.credentialSecret)));
+    await this.patience.persist(() => requireForgeCredential(vault, world.repository));
     const read = runSecrets({ database, vault }, { run, task: world.task });
     const get = (name: string) => this.patience.persist(() => read(name));
     const secrets = await agentSecrets(agent, egress, get, logInOf(agent, run.agent, this.ports.logInHome));
     const launch = launchRequest({ run, world, agent, directories, secrets, podEnvironment, egress, deadlineAt });
     const boundary = await this.ports.runtime.boundary(world.pod.name, boundaryRequest(directories, launch));
     return {
-      prepare: prepareRequest(run, world, directories, { token, askedMsAgo: this.askedMsAgo() }),
+      prepare: prepareRequest(run, world, directories, { egress, askedMsAgo: this.askedMsAgo() }),
       launch: { ...launch, ...(boundary && { boundary }) },
       follow: { from: this.writer.next, finish: this.finishRequest() },
     };

@@ -36,7 +36,7 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-async function aRunOf(over: Partial<Repository>, secret = token): ReturnType<Stage['aRun']> {
+async function aRunOf(over: Partial<Repository>, secret: string | null = token): ReturnType<Stage['aRun']> {
   const made = await stage.aRun({
     fullName: NAME,
     apiUrl: forge.apiUrl,
@@ -44,7 +44,8 @@ async function aRunOf(over: Partial<Repository>, secret = token): ReturnType<Sta
     ...over,
   });
   const { workspaceId, id: repositoryId, credentialSecret: name } = made.repository;
-  await stage.database.transaction((tx) => stage.vault.put(tx, { workspaceId, repositoryId, name }, secret));
+  if (secret !== null)
+    await stage.database.transaction((tx) => stage.vault.put(tx, { workspaceId, repositoryId, name }, secret));
   return made;
 }
 
@@ -147,6 +148,11 @@ describe('the git door', () => {
     expect(said).toContain('Contents: Read-only');
     expect(said).toContain('error: 403');
     expect(said).not.toContain('ghp_wrong');
+  });
+
+  it('tells that the repository has no credential', async () => {
+    const { run: bare } = await aRunOf({ credentialSecret: 'NOT_SET' }, null);
+    expect((await git(['ls-remote', door(NAME)], bare)).said).toContain('NOT_SET');
   });
 
   it('asks to come again while the forge is away', async () => {

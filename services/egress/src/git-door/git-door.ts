@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Database } from '@capstan/database';
+import { UserError } from '@capstan/domain';
 import type { Vault } from '@capstan/service-kit';
 import type { LiveRun, LiveRuns } from '../admit/live-runs.js';
 import type { Places } from '../admit/places.js';
@@ -77,8 +78,9 @@ export class GitDoor implements Door {
       const refusal = await this.fetch(request, response, gone.signal);
       if (refusal !== null) answerRefusal(request, response, refusal);
     } catch (error) {
-      if (!gone.signal.aborted) throw error;
-      response.destroy();
+      if (gone.signal.aborted) response.destroy();
+      else if (error instanceof UserError) answerRefusal(request, response, noCredential(error));
+      else throw error;
     }
   }
 
@@ -251,6 +253,10 @@ function targetOf(url: URL): HostPort {
 function tokenOf({ headers }: IncomingMessage): string | undefined {
   const [, text] = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(headers.authorization ?? '') ?? [];
   return text === undefined ? undefined : Buffer.from(text, 'base64').toString('utf8').split(':').slice(1).join(':');
+}
+
+function noCredential({ message, remedy }: UserError): Refusal {
+  return { reason: 'forge_refused', status: 403, words: [message, remedy].filter(Boolean).join('. ') };
 }
 
 const TOO_MANY: Refusal = {

@@ -1,12 +1,15 @@
 import { forge } from '@capstan/forges';
 import type { Database } from '@capstan/database';
-import type { Vault } from '@capstan/service-kit';
+import { forgeCredential, type Vault } from '@capstan/service-kit';
 import type { LiveRun } from '../admit/live-runs.js';
 import type { OwnRepository } from './git-ask.decide.js';
 
 /** The repository of a run, and what its forge reads it for. */
 export interface FetchedRepository extends OwnRepository {
-  /** Value of an `Authorization` header at the forge. Asked for late, when a request is to be made. */
+  /**
+   * Value of an `Authorization` header at the forge, good for reading. Asked for late, when a request is to be made.
+   * Throws UserError `credential_missing`, and what the forge says of an app.
+   */
   authorization(): Promise<string>;
 }
 
@@ -31,8 +34,13 @@ export async function readFetched(
     cloneUrl,
     allowSubmoduleFetch,
     authorization: async () => {
-      const token = await vault.require({ workspaceId, repositoryId, name: credentialSecret });
-      return forge(row!.forge).gitAuthorization({ fullName, apiUrl, cloneUrl, token });
+      const owner = { workspaceId, repositoryId, name: credentialSecret };
+      const { token, gitAuthorization } = forge(row!.forge);
+      const fetching = await token(
+        { fullName, apiUrl, credential: await forgeCredential({ database, vault }, owner) },
+        'fetch',
+      );
+      return gitAuthorization({ fullName, apiUrl, cloneUrl, token: fetching });
     },
   };
 }
