@@ -2,6 +2,7 @@ export * from './live.js';
 export * from './openapi.js';
 export * from './permissions.js';
 export * from './resources/access.js';
+export * from './resources/agents.js';
 export * from './resources/common.js';
 export * from './resources/credentials.js';
 export * from './resources/model-orders.js';

@@ -18,6 +18,7 @@ export const INVALIDATION_KINDS = [
   'workspace',
   'secret',
   'parked_row',
+  'agent',
 ] as const;
 
 export const Invalidation = z.object({

@@ -1,4 +1,5 @@
 import { accessRoutes } from './resources/access.js';
+import { agentRoutes } from './resources/agents.js';
 import { credentialRoutes } from './resources/credentials.js';
 import { modelOrderRoutes } from './resources/model-orders.js';
 import { parkedRoutes } from './resources/parked.js';
@@ -14,6 +15,7 @@ export const routes = {
   ...runRoutes,
   ...parkedRoutes,
   ...settingsRoutes,
+  ...agentRoutes,
   ...credentialRoutes,
   ...modelOrderRoutes,
   ...symptomRoutes,

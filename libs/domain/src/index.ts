@@ -10,6 +10,7 @@ export * from './ids.js';
 export * from './parked/parked.js';
 export * from './pod/pod.js';
 export * from './pull-request/pull-request.js';
+export * from './run/agent-test.js';
 export * from './run/log-line.js';
 export * from './run/run.js';
 export * from './supervisor/protocol.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { baseConfig, integer, loadConfig, type Environment } from '@capstan/service-kit';
+import { baseConfig, integer, loadConfig, logInSettings, type Environment } from '@capstan/service-kit';
 import { z } from 'zod';
 import { hostRules, type HostRule } from './forward/host-rule.js';
 
@@ -24,6 +24,7 @@ export const egressConfig = baseConfig.extend({
       description:
         'Hosts that may have private addresses, e.g. a registry of the house, separated by commas; a repository still has to allow them',
     }),
+  ...logInSettings,
   CAPSTAN_CREDENTIAL_CHECK_INTERVAL_MS: integer({ min: 10_000, max: 86_400_000 }).default(300_000).meta({
     description: 'How often a provider is asked whether a credential is still good',
   }),
@@ -35,6 +36,7 @@ export interface EgressConfig {
   readonly socket: string;
   readonly privateHosts: readonly HostRule[];
   readonly encryptionKey: string;
+  readonly logInHome?: string | undefined;
   readonly credentialCheckMs: number;
 }
 
@@ -47,6 +49,7 @@ export function readEgressConfig(env: Environment): EgressConfig {
     socket: read.CAPSTAN_EGRESS_SOCKET ?? join(read.CAPSTAN_DATA_DIR, 'egress', 'egress.sock'),
     privateHosts: hostRules(read.CAPSTAN_EGRESS_PRIVATE_HOSTS.split(',')).rules,
     encryptionKey: read.CAPSTAN_ENCRYPTION_KEY,
+    logInHome: read.CAPSTAN_LOGIN_HOME,
     credentialCheckMs: read.CAPSTAN_CREDENTIAL_CHECK_INTERVAL_MS,
   };
 }

@@ -39,9 +39,16 @@ export interface StageOptions {
   readonly statementTimeoutMs?: number;
   /** Where the providers of models are; as they really are unless told. */
   readonly providers?: Providers;
+  /** Whose log-ins stand in where no key is set. */
+  readonly logInHome?: string;
 }
 
-export async function aStage({ privateHosts = '', providers, ...patience }: StageOptions = {}): Promise<Stage> {
+export async function aStage({
+  privateHosts = '',
+  providers,
+  logInHome,
+  ...patience
+}: StageOptions = {}): Promise<Stage> {
   const server = await testDatabase({ migrate });
   const database = await Database.open({ url: server.url, ...patience });
   const encryptionKey = randomBytes(32).toString('base64');
@@ -57,6 +64,7 @@ export async function aStage({ privateHosts = '', providers, ...patience }: Stag
       privateHosts: hostRules(privateHosts.split(',')).rules,
       encryptionKey,
       credentialCheckMs: 300_000,
+      logInHome,
     },
     database,
     logger: openLogger({ format: 'json', level: 'debug', secrets: [], write: (line) => void log.push(line) }),

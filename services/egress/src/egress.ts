@@ -43,7 +43,8 @@ export class Egress {
     const shared = { runs: this.runs, reach, recorder: this.recorder, places: this.places };
     const forward = new ForwardDoor(shared);
     const vault = new Vault(database, config.encryptionKey);
-    this.model = new ModelDoor({ ...shared, database, vault, logger, metrics, providers });
+    const { logInHome } = config;
+    this.model = new ModelDoor({ ...shared, database, vault, logger, metrics, providers, logInHome });
     this.git = new GitDoor({ ...shared, database, vault, encryptionKey: config.encryptionKey });
     // One folder per door; the first that takes a request has it.
     const doors: readonly Door[] = [forward, this.model, this.git];

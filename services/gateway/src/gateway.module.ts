@@ -4,6 +4,7 @@ import { Database } from '@capstan/database';
 import { CONFIG, Vault } from '@capstan/service-kit';
 import { AccessController } from './access/access.controller.js';
 import { Authenticator } from './access/authenticator.js';
+import { AgentsController } from './agents/agents.controller.js';
 import { DocsController } from './docs/docs.controller.js';
 import type { GatewayConfig } from './gateway.config.js';
 import { ForgetLoop } from './forget/forget.loop.js';
@@ -41,6 +42,7 @@ export const CONTROLLERS: readonly Type[] = [
   TaskRequestsController,
   RunsController,
   PodsController,
+  AgentsController,
   ParkedController,
   HelpController,
   DocsController,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MERGE_METHODS, POD_HEALTH_KINDS, POD_STATES, RUNTIME_KINDS } from '@capstan/domain';
 import { route } from '../route.js';
 import { IdSchema, Instant, PageQuery, pageOf } from './common.js';
+import { AgentFix, AgentMachine, AgentProgram, AgentTest } from './agents.js';
 import { Explanation, LimitsPatch, TaskEvent } from './tasks.js';
 
 const FullName = z
@@ -192,6 +193,16 @@ export const Agent = z
     credentials: z.array(z.string()).meta({ description: 'Secrets of which it needs at least one; none for none' }),
     options: z.array(z.string()).meta({ description: 'Further secrets that it reads where they are set' }),
     set: z.array(z.string()).meta({ description: 'Those of both that are set for all repositories' }),
+    program: AgentProgram.nullable().meta({ description: 'What people install; null: any program' }),
+    machines: z.array(AgentMachine).meta({ description: 'What the machines that start agents have of it' }),
+    credentialFrom: z
+      .enum(['none_needed', 'secret', 'log_in', 'missing'])
+      .meta({ description: 'Where a run of a repository without secrets of its own gets its credential' }),
+    fixes: z.array(AgentFix).meta({ description: 'What is wrong, each with what puts it right' }),
+    test: AgentTest.nullable().meta({ description: 'The last one' }),
+    nextTestAt: Instant.nullable().meta({
+      description: 'From then on it may be tested; null: now, unless a test is open',
+    }),
   })
   .meta({ id: 'Agent' });
 

@@ -8,7 +8,7 @@ const CLAIM_MS = 120_000;
 const STALE_MS = 120_000;
 
 /** A request that this replica carries out. */
-export type ClaimedRequest = Pick<AgentRequest, 'id' | 'workspaceId' | 'kind' | 'agent' | 'repositoryId'> & {
+export type ClaimedRequest = Pick<AgentRequest, 'id' | 'workspaceId' | 'kind' | 'agent' | 'repositoryId' | 'actor'> & {
   /** Settings of the repository that a test is to be as in; null: of none. */
   readonly settings: Repository['agent'] | null;
   /** Another runner had it and ended, or nobody was there for it in time: it isn't begun again. */
@@ -31,7 +31,7 @@ export async function claimRequest(database: Database, id: Id, owner: string): P
                      from agent_request where id = $1 and answered_at is null
                       and (claimed_until is null or claimed_until <= clock_timestamp()) for update skip locked)
      update agent_request q set owner = $2, claimed_until = clock_timestamp() + $3 * interval '1 ms' from open where q.id = open.id
-     returning q.id, q.workspace_id, q.kind, q.agent, q.repository_id, open.lost and q.kind = 'test' as lost,
+     returning q.id, q.workspace_id, q.kind, q.agent, q.repository_id, q.actor, open.lost,
                (select r.agent from repository r where r.id = q.repository_id) as settings`,
     [id, owner, CLAIM_MS, STALE_MS],
   );

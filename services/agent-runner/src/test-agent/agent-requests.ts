@@ -1,5 +1,5 @@
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
-import { errorText, type Id } from '@capstan/domain';
+import { errorText, personOf, type Id } from '@capstan/domain';
 import { Database, type AgentTestJson } from '@capstan/database';
 import type { Runtime } from '@capstan/runtimes';
 import { CONFIG, IDENTITY, LOGGER, Vault, runToken, type Identity, type Logger } from '@capstan/service-kit';
@@ -79,16 +79,18 @@ export class AgentRequests implements BeforeApplicationShutdown {
     agent,
     workspaceId,
     repositoryId,
+    actor,
     settings,
     lost,
   }: ClaimedRequest): Promise<AgentTestJson | null> {
     if (kind === 'look' || agent === null) {
-      await this.look.pass(true);
+      // What was asked long ago every runner has looked at by itself since.
+      if (!lost) await this.look.pass(true);
       return null;
     }
     if (lost) return lostTest('Nobody carried it out in time');
     try {
-      const test = { id, workspaceId, repositoryId, settings: settings ?? { agent } };
+      const test = { id, workspaceId, repositoryId, userId: personOf(actor), settings: settings ?? { agent } };
       return await testAgent(this.ports, test, this.end.signal);
     } catch (error) {
       if (this.end.signal.aborted) return lostTest('The agent runner was stopped meanwhile');

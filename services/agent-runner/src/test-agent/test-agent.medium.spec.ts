@@ -71,7 +71,7 @@ const ports = (over: Partial<TestPorts> = {}): TestPorts => ({
   ...over,
 });
 const aTest = (settings = { agent: 'claude-code' }) => ({
-  ...{ id: newId(), workspaceId: repository.workspaceId, repositoryId: null, settings },
+  ...{ id: newId(), workspaceId: repository.workspaceId, repositoryId: null, userId: null, settings },
 });
 const signal = new AbortController().signal;
 

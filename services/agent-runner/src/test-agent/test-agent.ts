@@ -1,11 +1,12 @@
 import {
+  AGENT_TEST_LIMITS,
+  AGENT_TEST_MS,
   SYMPTOMS,
   TransientError,
   UserError,
   errorText,
   type Id,
   type RunExit,
-  type RunLimits,
   type SymptomCode,
 } from '@capstan/domain';
 import { agent, type AgentAdapter, type AgentSettings, type ParseState } from '@capstan/agents';
@@ -18,10 +19,6 @@ import { logInOf } from '../drive-run/own-log-in.js';
 import { RunControl } from '../drive-run/run-control.js';
 import { ScratchPod } from '../scratch-pod/scratch-pod.js';
 
-/** What a test may take in all, ms. */
-const TEST_MS = 60_000;
-/** What it may cost: an agent's first prompt is long. Egress holds it too. */
-const TEST_LIMITS: RunLimits = { maxRunMinutes: 1, maxCostUsd: 0.5, maxTurns: 3, stallMinutes: 1 };
 const PROMPT = 'Answer with OK and nothing else. Use no tool.';
 const MAX_WORDS = 1_000;
 
@@ -39,8 +36,10 @@ export interface AgentTest {
   readonly id: Id;
   readonly workspaceId: Id;
   readonly repositoryId: Id | null;
+  /** Who asked for it: their own keys come first. */
+  readonly userId: Id | null;
   readonly settings: AgentSettings;
-  /** Default {@link TEST_MS}. */
+  /** Default {@link AGENT_TEST_MS}. */
   readonly withinMs?: number;
 }
 
@@ -54,14 +53,14 @@ export async function testAgent(ports: TestPorts, test: AgentTest, signal: Abort
     const adapter = agent(test.settings.agent);
     adapter.validate(test.settings);
     const egress = ports.egress(test.id);
-    const { workspaceId, repositoryId } = test;
+    const { workspaceId, repositoryId, userId } = test;
     const secrets = await agentSecrets(
       adapter,
       egress,
-      (name) => ports.vault.get({ workspaceId, repositoryId, name }),
+      (name) => ports.vault.get({ workspaceId, repositoryId, userId, name }),
       logInOf(adapter, test.settings, ports.logInHome),
     );
-    return await ScratchPod.use(ports.runtime, `test-${test.id.slice(-12)}`, TEST_MS, async (pod) => {
+    return await ScratchPod.use(ports.runtime, `test-${test.id.slice(-12)}`, AGENT_TEST_MS, async (pod) => {
       isolation = pod.isolation;
       return await inPod(ports, test, { adapter, egress, secrets, pod, signal });
     });
@@ -88,17 +87,17 @@ interface Stage {
 
 async function inPod(ports: TestPorts, test: AgentTest, stage: Stage): Promise<AgentTestJson> {
   const { adapter, egress, secrets, pod, signal } = stage;
-  const { id, settings, withinMs = TEST_MS } = test;
+  const { id, settings, withinMs = AGENT_TEST_MS } = test;
   const { directories, environment, supervisor, isolation } = pod;
   const command = adapter.command({
-    ...{ settings, prompt: PROMPT, limits: TEST_LIMITS, secrets },
+    ...{ settings, prompt: PROMPT, limits: AGENT_TEST_LIMITS, secrets },
     ...{ worktree: directories.worktree, home: directories.home, cacheDirectory: directories.cache },
     podEnvironment: { ...environment, ...egressEnvironment(egress) },
     modelDoor: egress.url,
   });
   const control = new RunControl({
     ...{ database: ports.database, supervisor, agent: adapter, reach: (call) => call() },
-    run: { id, epoch: 1, state: 'running', limits: TEST_LIMITS, agent: settings },
+    run: { id, epoch: 1, state: 'running', limits: AGENT_TEST_LIMITS, agent: settings },
     log: (level, message, fields = {}) => ports.report(level, message, { requestId: id, ...fields }),
   });
   let state = adapter.initial(settings);

@@ -4,6 +4,7 @@ import { readRunToken } from '@capstan/service-kit';
 import { defaultRules } from '../forward/default-hosts.js';
 import { hostRules, type HostRule } from '../forward/host-rule.js';
 import type { Refusal } from '../server/refusal.js';
+import { readLiveTest } from './live-tests.js';
 
 /** A run whose agent may ask for something. */
 export interface LiveRun {
@@ -15,6 +16,8 @@ export interface LiveRun {
   readonly userId: Id | null;
   readonly agent: AgentSettingsJson;
   readonly limits: RunLimits;
+  /** A test of an agent: no run, so that nothing is recorded of it. */
+  readonly isTest?: boolean;
   /** The default list of its agent, and what its repository adds. */
   readonly rules: readonly HostRule[];
 }
@@ -87,7 +90,7 @@ export class LiveRuns {
         where r.id = $1 and r.state in ('leased','running') and r.fenced_at is null`,
       [id],
     );
-    if (row === undefined) return null;
+    if (row === undefined) return readLiveTest(this.database, id);
     const { egressHosts, createdBy, ...run } = row;
     return {
       ...run,

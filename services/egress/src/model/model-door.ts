@@ -16,6 +16,7 @@ import { checkBudget } from './budget.js';
 import { Connections } from './call-upstream.js';
 import { exchange, type Attempt, type Exchanged } from './exchange.js';
 import type { ModelKey } from './keys/keys.decide.js';
+import { LogInKeys } from './keys/log-in-keys.js';
 import { ModelKeys } from './keys/model-keys.js';
 import {
   BODY_TOO_LONG,
@@ -41,6 +42,8 @@ export interface ModelPorts {
   readonly places: Places;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Home directory whose log-ins stand in where no key is set; undefined: none does. */
+  readonly logInHome?: string | undefined;
   /** Where the providers are, for specs. */
   readonly providers: Providers;
 }
@@ -82,10 +85,12 @@ export class ModelDoor implements Door {
   private readonly connections = new Connections();
   private readonly kept = new KeptBytes();
   private readonly keys: ModelKeys;
+  private readonly logIns: LogInKeys;
   private readonly calls: Counter;
 
   constructor(private readonly ports: ModelPorts) {
     this.keys = new ModelKeys(ports.database, ports.vault);
+    this.logIns = new LogInKeys(ports.logInHome);
     this.calls = ports.metrics.counter('capstan_egress_model_calls_total', 'Calls to models, by provider and status');
   }
 
@@ -145,7 +150,10 @@ export class ModelDoor implements Door {
       checkBudget(database, recorder, run),
     ]);
     if (over !== null) return blocked(over);
-    return keys.length === 0 ? blocked(noKey(provider.title, wanted)) : { run, provider, rest, keys, usual };
+    if (keys.length > 0) return { run, provider, rest, keys, usual };
+    const own = await this.logIns.of(run, provider, wanted);
+    if (own.keys.length > 0) return { run, provider, rest, keys: own.keys, usual };
+    return blocked(noKey(provider.title, wanted, own.fault));
   }
 
   private async pass(

@@ -10,12 +10,12 @@ export function unadmitted(refusal: Refusal): Refusal {
   };
 }
 
-/** @param wanted names of the secrets of which one has to be set */
-export function noKey(title: string, wanted: readonly string[]): Refusal {
+/** @param wanted names of the secrets of which one has to be set @param fault why a log-in that is there doesn't do */
+export function noKey(title: string, wanted: readonly string[], fault: string | null): Refusal {
   return {
     reason: 'key_missing',
     status: 401,
-    words: `there is no key for ${title}: the secret ${wanted.join(' or ')} is not set. A person sets it under Settings → Secrets.`,
+    words: `there is no key for ${title}: the secret ${wanted.join(' or ')} is not set. A person sets it under Settings → Secrets.${fault === null ? '' : ` ${fault}`}`,
   };
 }
 

@@ -7,6 +7,8 @@ export interface Asker {
   readonly id: Id;
   readonly workspaceId: Id;
   readonly taskId: Id;
+  /** No run has its id: it is counted, and not written down. */
+  readonly isTest?: boolean;
 }
 
 /** What a run did at a host since the last batch. */
@@ -64,11 +66,14 @@ export interface Batch {
 
 const MAX_CLIENT = 120;
 const MAX_MODEL = 120;
+/** A minute's tests are far fewer. */
+const MAX_TESTS = 1_000;
 
 /** Counts what runs do, in memory, until the next batch is written. */
 export class Recorder {
   private hosts = new Map<string, HostUse>();
   private models = new Map<string, ModelUsed>();
+  private readonly tests = new Map<Id, { calls: number; costUsd: number }>();
   /** Of the batch that is being written. */
   private writing: Batch = { hosts: [], models: [] };
 
@@ -91,6 +96,7 @@ export class Recorder {
 
   /** @param costUsd undefined where the price is not known; null tokens where the answer told none. */
   used(run: Asker, provider: string, model: string, tokens: Tokens | null, costUsd: number | undefined): void {
+    if (run.isTest === true) return this.usedByTest(run.id, costUsd);
     const named = printable(model, MAX_MODEL) || 'unknown';
     const key = `${run.id} ${provider} ${named}`;
     const use = this.models.get(key) ?? noUse(run, provider, named);
@@ -102,6 +108,11 @@ export class Recorder {
     use.cacheWrite += tokens?.cacheWrite ?? 0;
     if (costUsd === undefined) use.unpricedCalls += 1;
     else use.costUsd = (use.costUsd ?? 0) + costUsd;
+  }
+
+  /** What a test has used so far. */
+  ofTest(id: Id): { readonly calls: number; readonly costUsd: number } {
+    return this.tests.get(id) ?? { calls: 0, costUsd: 0 };
   }
 
   /** Known cost of a run that isn't in the database yet, USD. */
@@ -139,6 +150,12 @@ export class Recorder {
     }
   }
 
+  private usedByTest(id: Id, costUsd = 0): void {
+    const before = this.ofTest(id);
+    if (this.tests.size >= MAX_TESTS) this.tests.delete(this.tests.keys().next().value!);
+    this.tests.set(id, { calls: before.calls + 1, costUsd: before.costUsd + costUsd });
+  }
+
   private host(run: Asker, target: HostPort, verdict: HostUse['verdict'], client: string | undefined): HostUse {
     const key = hostKey(run.id, target, verdict);
     const at = this.now();
@@ -148,7 +165,7 @@ export class Recorder {
         ...{ workspaceId: run.workspaceId, runId: run.id, host: target.host, port: target.port, verdict },
         ...{ reason: null, client: null, connections: 0, bytesUp: 0, bytesDown: 0, firstAt: at, lastAt: at },
       };
-      this.hosts.set(key, use);
+      if (run.isTest !== true) this.hosts.set(key, use);
     }
     use.lastAt = at;
     if (client !== undefined) use.client = printable(client, MAX_CLIENT) || null;

@@ -51,6 +51,10 @@ export function staleAfter(event: EventDefinition, payload: unknown): Stale | nu
     case 'parked_row.requested':
     case 'parked_row.answered':
       return of('parked_row', 'rowId');
+    case 'agent.requested':
+      return of('agent', 'requestId');
+    case 'agent.changed':
+      return of('agent', 'agent');
     case 'worker.changed':
       return of('worker', 'workerId');
     default:
