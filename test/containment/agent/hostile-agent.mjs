@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { files } from './files.mjs';
+import { gitDoor } from './git-door.mjs';
 import { meddling } from './meddling.mjs';
 import { network } from './network.mjs';
 import { processes } from './processes.mjs';
@@ -43,7 +44,7 @@ async function attempt({ name, seeks, look, harms }) {
 
 if (knows.quiet === true) process.exit(0);
 knows.runId = process.env.CAPSTAN_RUN_ID;
-for (const probe of [...files, ...processes, ...network, ...meddling]) {
+for (const probe of [...files, ...processes, ...network, ...gitDoor, ...meddling]) {
   process.stdout.write(`PROBE ${JSON.stringify(await attempt(probe))}\n`);
 }
 if (knows.commit !== undefined) {

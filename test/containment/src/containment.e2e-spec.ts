@@ -14,8 +14,9 @@ interface Attempt {
 
 const AGENT = join(ROOT, 'test/containment/agent');
 const DAEMON = `capstan-containment-${process.pid}`;
-/** The control: this one has to be reached, or nothing else says anything. */
+/** The controls: these have to be reached, or nothing else says anything. */
 const ALLOWED = 'allowed: a host that the repository opened';
+const OWN_REPOSITORY = 'allowed: its own repository at the git door';
 /** What a process without a boundary gets at: the probes are no dummies. */
 const OPEN_WITHOUT_BOUNDARY = [
   'a file in the data directory',
@@ -148,14 +149,18 @@ describe.each([
 
   it('tries everything, and its own way out is open', () => {
     expect(output).toContain('PROBES DONE');
-    expect(attempts.length).toBeGreaterThanOrEqual(80);
+    expect(attempts.length).toBeGreaterThanOrEqual(90);
     expect(new Set(attempts.map(({ name }) => name)).size).toBe(attempts.length);
-    expect(attempts.find(({ name }) => name === ALLOWED)).toMatchObject({ reached: true });
+    for (const allowed of [ALLOWED, OWN_REPOSITORY])
+      expect(attempts.find(({ name }) => name === allowed)).toMatchObject({ reached: true });
   });
 
   if (isolation === 'off') {
     it('gets at what lies open, so that the probes prove something', () => {
       expect(reached()).toEqual(expect.arrayContaining(OPEN_WITHOUT_BOUNDARY));
+    });
+    it('gets nothing but its own repository from the git door, which asks for no boundary', () => {
+      expect(reached().filter((name) => name.startsWith('git door:'))).toEqual([]);
     });
     it('is marked as not isolated', async () => {
       expect(await podOf('acme/app')).toMatchObject({ isolation: 'not_isolated' });
@@ -168,7 +173,7 @@ describe.each([
   });
 
   it('reaches nothing else', () => {
-    expect(attempts.filter((each) => each.reached && each.name !== ALLOWED)).toEqual([]);
+    expect(attempts.filter(({ name, reached: got }) => got && ![ALLOWED, OWN_REPOSITORY].includes(name))).toEqual([]);
   });
 
   it('tells no canary but the one that it was let to', () => {
