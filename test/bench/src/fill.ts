@@ -38,9 +38,9 @@ export async function fillSystem(stage: Stage, { repositories, running, queued, 
       }),
     );
   const at = (index: number): StageRepository => made[index % made.length]!;
-  const working = await postAll(running, (index) => stage.post(at(index), `Running ${index}`));
+  const working = await postAll(running, (index) => stage.postPatiently(at(index), `Running ${index}`));
   await stage.untilRuns(working, 'running', { lookMs: 500, withinMs: BEGUN_WITHIN_MS });
-  await postAll(queued, (index) => stage.post(at(index), `Queued ${index}`));
+  await postAll(queued, (index) => stage.postPatiently(at(index), `Queued ${index}`));
   await writeHistory(
     stage,
     made.map(({ id }) => id),

@@ -1,13 +1,22 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { CreateRepository, Repository, Task } from '@capstan/api';
-import { CapstanProcess, ROOT, freePorts, startGitHubDouble, type GitHubDouble } from '@capstan/test-support';
+import {
+  AnswerError,
+  CapstanProcess,
+  ROOT,
+  freePorts,
+  startGitHubDouble,
+  type GitHubDouble,
+} from '@capstan/test-support';
 import { sleep } from './clock.js';
 
 const SETTLE_WITHIN_MS = 240_000;
 const LOOK_MS = 50;
+/** Of a request that is told to come again. */
+const MAX_TRIES = 120;
 
 /** All limits out of the way: what is measured is Capstan, not its settings. */
 const ENVIRONMENT = { CAPSTAN_MAX_CONCURRENT: '10000', CAPSTAN_WORKER_SLOTS: '1000' };
@@ -99,6 +108,20 @@ export class Stage {
   async post(repository: StageRepository, title: string): Promise<string> {
     const { id } = await this.capstan.call<Task>('POST', '/api/tasks', { repositoryId: repository.id, title });
     return id;
+  }
+
+  /** As `post`; told to come again by a busy gateway (503, Retry-After) it does, as the same request. */
+  async postPatiently(repository: StageRepository, title: string): Promise<string> {
+    const key = { 'idempotency-key': randomUUID() };
+    const body = { repositoryId: repository.id, title };
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return (await this.capstan.call<Task>('POST', '/api/tasks', body, key)).id;
+      } catch (error) {
+        if (!(error instanceof AnswerError) || error.status !== 503 || tries === MAX_TRIES) throw error;
+        await sleep(Math.max(1_000, error.retryAfterMs));
+      }
+    }
   }
 
   async query<Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {

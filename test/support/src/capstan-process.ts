@@ -17,6 +17,18 @@ export interface CapstanOptions {
   readonly readyWithinMs?: number;
 }
 
+/** A refusal of the gateway's. */
+export class AnswerError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    /** When to come again; 0 where it said nothing of that. */
+    readonly retryAfterMs: number,
+  ) {
+    super(message);
+  }
+}
+
 /**
  * Capstan as a person runs it, for black-box tests and the demo: the launcher in a process of its own, spoken to over
  * REST only.
@@ -97,7 +109,12 @@ export class CapstanProcess {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 2_000)}`);
+    if (!response.ok)
+      throw new AnswerError(
+        `${method} ${path}: ${response.status} ${text.slice(0, 2_000)}`,
+        response.status,
+        Number(response.headers.get('retry-after') ?? '0') * 1_000,
+      );
     return (text === '' ? undefined : JSON.parse(text)) as T;
   }
 
