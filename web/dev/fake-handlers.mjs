@@ -1,5 +1,6 @@
 import { symptomList } from '@capstan/api';
 import { credentialHandlers, credentialsOf } from './fake-credentials.mjs';
+import { tokenHandlers } from './fake-tokens.mjs';
 import { parkedHandlers } from './fake-parked.mjs';
 import { eventsOf, headOf, linesOf, networkOf, podsOf, pullRequestOf, runsOf } from './fake-views.mjs';
 import { idOf, instant, makeTask } from './fake-world.mjs';
@@ -54,6 +55,7 @@ export function makeHandlers(world, announce) {
       'workspace.manage',
       'repository.manage',
       'secret.manage',
+      'secret.own',
       'parked.read',
       'parked.manage',
     ],
@@ -237,6 +239,7 @@ export function makeHandlers(world, announce) {
     }),
     listRepositories: () => ({ items: world.repositories }),
     repository: ({ params }) => world.repositories.find(({ id }) => id === params.repositoryId),
+    ...tokenHandlers(world),
     createRepository: ({ body }) => {
       if (body.token === 'bad')
         throw new Refusal(422, 'token_refused', 'The forge refused the token (401).', {

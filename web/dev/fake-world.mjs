@@ -38,6 +38,7 @@ function repository(fullName, more = {}) {
     requiredApprovals: 0,
     allowWorkflowChanges: false,
     allowSubmoduleChanges: false,
+    allowSubmoduleFetch: false,
     egressHosts: [],
     credentialSecret: 'GITHUB_TOKEN',
     limits: LIMITS,

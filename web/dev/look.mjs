@@ -50,6 +50,14 @@ async function withPage(width, scheme, use) {
   await context.close();
 }
 
+async function testedToken(page, token) {
+  await page.getByRole('button', { name: 'Add a repository' }).click();
+  await page.getByLabel('Repository', { exact: true }).fill('acme/storefront');
+  await page.getByLabel('Paste it here').fill(token);
+  await page.getByRole('button', { name: 'Test it' }).click();
+  await page.getByTestId('token-verdict').scrollIntoViewIfNeeded();
+}
+
 const PAGES = {
   board: { path: '/' },
   'task-live': { path: taskIn('running', (task) => task.isLive), ready: '[data-line]' },
@@ -85,6 +93,17 @@ const PAGES = {
     path: '/repositories',
     act: (page) => page.getByRole('button', { name: 'Edit' }).first().click(),
   },
+  'repositories-add': {
+    path: '/repositories',
+    act: (page) => page.getByRole('button', { name: 'Add a repository' }).click(),
+  },
+  'repositories-token-narrow': { path: '/repositories', act: (page) => testedToken(page, 'narrow') },
+  'repositories-token-private': { path: '/repositories', act: (page) => testedToken(page, 'private') },
+  'repositories-token-ready': { path: '/repositories', act: (page) => testedToken(page, 'all') },
+  'repositories-token-stored': {
+    path: '/repositories',
+    act: (page) => page.getByRole('button', { name: 'Test the token' }).first().click(),
+  },
   pods: { path: '/pods' },
   parked: { path: '/parked', ready: '[data-testid=parked-row]' },
   'parked-drop': {
@@ -99,6 +118,23 @@ const PAGES = {
     path: '/settings',
     ready: '[data-testid=credential]',
     act: (page) => page.getByRole('button', { name: 'Set CLAUDE_CODE_OAUTH_TOKEN' }).click(),
+  },
+  'settings-mine': {
+    path: '/settings',
+    ready: '[data-testid=credential]',
+    act: (page) => page.locator('label').filter({ hasText: 'Mine' }).click(),
+  },
+  'settings-fail-over': {
+    path: '/settings',
+    ready: '[data-testid=order-entry]',
+    act: async (page) => {
+      await page.locator('label').filter({ hasText: 'Compatible provider' }).click();
+      await page.getByLabel('Address').fill('http://models.example/v1');
+      await page.getByRole('textbox', { name: 'Secret' }).fill('OTHER_KEY');
+      await page.getByRole('button', { name: 'Add the step' }).click();
+      await page.getByRole('button', { name: 'Save the order' }).click();
+      await page.getByRole('button', { name: 'Save the order' }).scrollIntoViewIfNeeded();
+    },
   },
   connection: { path: '/', act: (page) => page.getByTestId('connection').click() },
   actions: { path: taskIn('running', (task) => task.isLive), act: (page) => page.getByLabel('All actions').click() },
