@@ -2,6 +2,7 @@ import type { Task, TaskDetail, TaskRequest } from '@capstan/api';
 import { aSystem, eventually, processesOf, type System } from '@capstan/test-support';
 import { AGENT_CLIS, CLI_PATH, ScriptedModel, type Step } from '@capstan/test-support/agents';
 import { AGENT_TRAITS, type AgentTraits } from './agent-traits.js';
+import { Gate } from './gate.fixture.js';
 
 /** The work that every case has to show. */
 const NOTE = 'mkdir -p work && echo fine > work/note.txt && git add -A && git commit -qm "Write the note"';
@@ -19,7 +20,7 @@ const sleepOf = (agent: string) => `86399.${ALL.findIndex(([name]) => name === a
 describe('What the port of agents promises, with the real programs', () => {
   let system: System;
   let model: ScriptedModel;
-  const gates = new Map<string, () => void>();
+  const held = new Map(DEAF.map(([agent]) => [agent, new Gate()]));
 
   /** What the model answers, by the title of the task. */
   const scripts: Readonly<Record<string, (agent: string, traits: AgentTraits) => readonly Step[]>> = {
@@ -32,7 +33,14 @@ describe('What the port of agents promises, with the real programs', () => {
       `read child < "$HOME/child" && test -d /proc/$child && ${NOTE}`,
     ],
     'Be interrupted': () => [SLOWLY, NOTE],
-    'Hear nothing': (agent) => [NOTE, () => new Promise((resolve) => gates.set(agent, () => resolve('echo over')))],
+    'Hear nothing': (agent) => [
+      NOTE,
+      () =>
+        held
+          .get(agent)!
+          .pass()
+          .then(() => 'echo over'),
+    ],
   };
 
   beforeAll(async () => {
@@ -124,9 +132,10 @@ describe('What the port of agents promises, with the real programs', () => {
 
   it.each(DEAF)('%s: an interrupt is refused and does no harm, because %s', async (agent) => {
     const id = await begin(agent, 'Hear nothing');
-    const open = await eventually(() => gates.get(agent) ?? false, 60_000);
+    const gate = held.get(agent)!;
+    await gate.reached;
     expect(await ask(id, 'interrupt')).toBe('not_interruptible');
-    open();
+    gate.release();
     expect(onlyRun(await ended(id)).outcome).toMatchObject({ kind: 'commits', commitCount: 1 });
   });
 

@@ -38,12 +38,16 @@ export class ScriptedModel {
     readonly prompts: readonly string[],
   ) {}
 
-  static async start(script: Script): Promise<ScriptedModel> {
+  /** @param pace how an answer is streamed: pieces of so many characters, each so much after the last. Default: at once. */
+  static async start(
+    script: Script,
+    pace: { readonly chunkSize?: number; readonly latency?: number } = {},
+  ): Promise<ScriptedModel> {
     const prompts: string[] = [];
     // Loaded only where there is a model to be: the demo's usual agent needs none.
     const { LLMock } = await import('@copilotkit/aimock');
     const mock = new LLMock({ port: 0, logLevel: 'silent' });
-    mock.on({ predicate: () => true }, (request) => answer(request, script, prompts));
+    mock.on({ predicate: () => true }, (request) => answer(request, script, prompts), pace);
     await mock.start();
     return new ScriptedModel(mock, prompts);
   }
