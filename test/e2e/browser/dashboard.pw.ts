@@ -85,13 +85,13 @@ test('adds a repository; what is wrong is said beside its field', async () => {
   await expect(page.getByLabel('Repository', { exact: true })).toBeFocused();
   await page.getByLabel('Repository', { exact: true }).fill('acme/app');
   await page.getByLabel('API address').fill(system.forge.apiUrl);
-  await page.getByLabel('Token').fill('a token that the forge refuses');
+  await page.getByLabel('Paste it here').fill('a token that the forge refuses');
   await page.getByLabel('Webhook secret').fill(system.webhookSecret);
   await page.getByLabel('Command').fill(system.agentArgv.map((word) => `"${word}"`).join(' '));
   await page.getByLabel('It writes').selectOption('ndjson');
   await page.getByRole('button', { name: 'Add the repository' }).click();
-  await expect(page.getByLabel('Token')).toHaveAttribute('aria-invalid', 'true');
-  await page.getByLabel('Token').fill(system.forgeToken);
+  await expect(page.getByLabel('Paste it here')).toHaveAttribute('aria-invalid', 'true');
+  await page.getByLabel('Paste it here').fill(system.forgeToken);
   await page.getByRole('button', { name: 'Add the repository' }).click();
   await expect(page.getByRole('heading', { name: /acme\/app/ })).toBeVisible();
   const { items } = await system.get<{ items: Repository[] }>('/api/repositories');

@@ -15,7 +15,8 @@ const CONTENTS = permission('Contents: Read and write', 'ok');
 const CHECKS = permission('Checks: Read-only', 'missing', { required: false, grantable: false });
 
 it('shows what is needed before anything was tested', () => {
-  const { state: _state, words: _words, remedy: _remedy, ...need } = CONTENTS;
+  const { permission: name, neededFor, required, grantable } = CONTENTS;
+  const need = { permission: name, neededFor, required, grantable };
   const [row] = rowsOf({ needs: [need], newTokenUrl: '', tokensUrl: '' }, undefined);
   expect(row).toMatchObject({ permission: 'Contents: Read and write', state: 'untested' });
   expect(shownAs(row!)).toEqual({ label: 'Not tested yet', tone: 'queued' });
