@@ -17,6 +17,7 @@ export function credentialsOf(world) {
     state,
     alternatives: [],
     repositoryId: null,
+    owner: 'workspace',
     neededBy: [],
     provider: null,
     words: null,
@@ -85,18 +86,41 @@ export function credentialsOf(world) {
       checkedAt: null,
     }),
     credential('WEBHOOK_SECRET', 'unchecked', { repositoryId: one.id, checkedAt: null, nextVerifyAt: null }),
+    credential('CLAUDE_CODE_OAUTH_TOKEN', 'valid', {
+      owner: 'mine',
+      provider: 'Anthropic',
+      neededBy: [need(other, 'Claude Code')],
+      setAt: instant(86_400),
+    }),
   ];
 }
 
 /** The handlers of the contract's operations about credentials. */
 export function credentialHandlers(world, announce, refusal) {
-  const isMeant = (params, query) => (one) =>
-    one.state !== 'missing' && one.name === params.name && one.repositoryId === (query.repositoryId ?? null);
+  const isMeant =
+    (params, query, owner = 'workspace') =>
+    (one) =>
+      one.owner === owner &&
+      one.state !== 'missing' &&
+      one.name === params.name &&
+      one.repositoryId === (query.repositoryId ?? null);
+  const verify = (params, query, owner) => {
+    const found = world.credentials.find(isMeant(params, query, owner));
+    if (found === undefined) throw refusal(404, 'secret_not_found', `No secret ${params.name} is set there.`);
+    const waitMs = Date.parse(found.nextVerifyAt) - Date.now();
+    if (waitMs > 0)
+      throw refusal(429, 'too_many_requests', 'The provider was asked within the last minute.', {
+        retryAfterMs: waitMs,
+      });
+    found.checkedAt = instant(0);
+    found.nextVerifyAt = new Date(Date.now() + MINUTE_MS).toISOString();
+    return found;
+  };
   return {
     authStatus: () => ({ items: world.credentials }),
     listSecrets: () => ({
       items: world.credentials
-        .filter(({ setAt }) => setAt !== null)
+        .filter(({ setAt, owner }) => setAt !== null && owner === 'workspace')
         .map(({ name, repositoryId, setAt }) => ({ name, repositoryId, setAt, version: 1 })),
     }),
     putSecret: ({ params, body }) => {
@@ -111,7 +135,7 @@ export function credentialHandlers(world, announce, refusal) {
         ...world.credentials.filter((one) => one !== former && one !== missing),
         {
           ...(former ?? missing ?? { neededBy: [], provider: null }),
-          ...{ name: params.name, alternatives: [], repositoryId },
+          ...{ name: params.name, alternatives: [], owner: 'workspace', repositoryId },
           ...{ state: 'unchecked', words: null, checkedAt: null, lastConclusive: null, checking: false, checks: [] },
           ...{ nextVerifyAt: null, setAt },
         },
@@ -123,17 +147,63 @@ export function credentialHandlers(world, announce, refusal) {
       const isGone = isMeant(params, query);
       world.credentials = world.credentials.filter((one) => !isGone(one));
     },
-    verifySecret: ({ params, query }) => {
-      const found = world.credentials.find(isMeant(params, query));
-      if (found === undefined) throw refusal(404, 'secret_not_found', `No secret ${params.name} is set there.`);
-      const waitMs = Date.parse(found.nextVerifyAt) - Date.now();
-      if (waitMs > 0)
-        throw refusal(429, 'too_many_requests', 'The provider was asked within the last minute.', {
-          retryAfterMs: waitMs,
+    verifySecret: ({ params, query }) => verify(params, query, 'workspace'),
+    verifyOwnSecret: ({ params }) => verify(params, {}, 'mine'),
+    putOwnSecret: ({ params }) => {
+      const former = world.credentials.find(isMeant(params, {}, 'mine'));
+      const setAt = instant(0);
+      world.credentials = [
+        ...world.credentials.filter((one) => one !== former),
+        {
+          ...(former ?? { neededBy: [], provider: null }),
+          ...{ name: params.name, alternatives: [], owner: 'mine', repositoryId: null },
+          ...{ state: 'unchecked', words: null, checkedAt: null, lastConclusive: null, checking: false, checks: [] },
+          ...{ nextVerifyAt: null, setAt },
+        },
+      ];
+      announce({ kind: 'secret', id: idOf('secret'), version: 1, taskId: null });
+      return { name: params.name, setAt, version: 1 };
+    },
+    deleteOwnSecret: ({ params }) => {
+      const isGone = isMeant(params, {}, 'mine');
+      world.credentials = world.credentials.filter((one) => !isGone(one));
+    },
+    listModelOrders: () => ({ items: Object.values(ordersOf(world)) }),
+    putModelOrder: ({ params: { protocol }, body: { entries } }) => {
+      const index = entries.findIndex(({ baseUrl }) => /^http:\/\/(?!localhost|127\.)/.test(baseUrl ?? ''));
+      const field = `entries.${index}.baseUrl`;
+      if (index >= 0)
+        throw refusal(422, 'model_order_invalid', `Step ${index + 1}: the key would be sent in the clear`, {
+          field,
+          issues: [{ field, message: 'the key would be sent in the clear' }],
+          remedy: 'Use an https address; http is for this machine alone.',
         });
-      found.checkedAt = instant(0);
-      found.nextVerifyAt = new Date(Date.now() + MINUTE_MS).toISOString();
-      return found;
+      return (ordersOf(world)[protocol] = { protocol, entries, unset: [], changedAt: instant(0) });
     },
   };
+}
+
+/** One order in use, two that were never set. */
+function ordersOf(world) {
+  const none = (protocol) => ({ protocol, entries: [], unset: [], changedAt: null });
+  world.orders ??= {
+    anthropic: {
+      protocol: 'anthropic',
+      entries: [
+        { kind: 'key', secret: 'CLAUDE_CODE_OAUTH_TOKEN' },
+        { kind: 'key', secret: 'ANTHROPIC_API_KEY_2' },
+        {
+          kind: 'compatible',
+          baseUrl: 'https://openrouter.ai/api/v1',
+          secret: 'OPENROUTER_API_KEY',
+          models: { 'claude-sonnet-4-5': 'anthropic/claude-sonnet-4.5', '*': 'anthropic/claude-haiku-4.5' },
+        },
+      ],
+      unset: ['ANTHROPIC_API_KEY_2'],
+      changedAt: instant(7_200),
+    },
+    openai: none('openai'),
+    gemini: none('gemini'),
+  };
+  return world.orders;
 }

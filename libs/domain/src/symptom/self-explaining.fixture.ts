@@ -9,7 +9,7 @@ export const SELF_EXPLAINING: Readonly<Record<string, readonly string[]>> = {
     ...['unsupported_media_type', 'method_not_allowed', 'invalid_cursor', 'invalid_request', 'idempotency_key_reused'],
     ...['too_many_requests', 'too_many_deliveries', 'database_slow', 'unauthenticated', 'not_signed_in', 'forbidden'],
     ...['run_not_found', 'token_not_found', 'repository_not_found', 'ticket_source_not_found', 'secret_not_found'],
-    'credential_without_provider',
+    ...['credential_without_provider', 'secret_not_personal', 'model_order_invalid'],
     ...['pull_request_not_found', 'request_not_found', 'task_not_found', 'repository_exists', 'repository_in_use'],
     ...['version_conflict', 'already_set_up', 'link_not_local', 'parked_row_not_found', 'short_id_ambiguous'],
   ],

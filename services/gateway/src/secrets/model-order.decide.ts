@@ -6,6 +6,8 @@ import type { OrderSnapshot } from './model-order.snapshot.js';
 
 /** What is wrong with an order, where, and what helps. */
 export interface OrderFault {
+  /** From 1, as people count. */
+  readonly step: number;
   readonly field: string;
   readonly reason: string;
   readonly remedy: string;
@@ -15,22 +17,26 @@ export interface OrderFault {
 export function decideModelOrder(order: OrderSnapshot): OrderFault | null {
   const seen = new Set<string>();
   for (const [index, entry] of order.entries.entries()) {
+    const step = index + 1;
     const at = `entries.${index}`;
     const same = entry.kind === 'key' ? entry.secret : `${entry.baseUrl} ${entry.secret}`;
     if (seen.has(same))
       return {
+        step,
         field: at,
         reason: `${entry.secret} is there twice`,
         remedy: 'Name each step once, where it comes first.',
       };
     seen.add(same);
     const fault = entry.kind === 'key' ? keyFault(order, entry, at) : placeFault(order, entry, at);
-    if (fault !== null) return fault;
+    if (fault !== null) return { step, ...fault };
   }
   return null;
 }
 
-function keyFault({ protocol }: OrderSnapshot, { secret }: ModelOrderEntry, at: string): OrderFault | null {
+type Fault = Omit<OrderFault, 'step'>;
+
+function keyFault({ protocol }: OrderSnapshot, { secret }: ModelOrderEntry, at: string): Fault | null {
   if (knownCredential(secret)?.provider === protocol) return null;
   return {
     field: `${at}.secret`,
@@ -41,12 +47,12 @@ function keyFault({ protocol }: OrderSnapshot, { secret }: ModelOrderEntry, at: 
 
 type Place = Extract<ModelOrderEntry, { kind: 'compatible' }>;
 
-function placeFault(order: OrderSnapshot, entry: Place, at: string): OrderFault | null {
+function placeFault(order: OrderSnapshot, entry: Place, at: string): Fault | null {
   return secretFault(order, entry, at) ?? addressFault(order, entry, at) ?? modelFault(order, entry, at);
 }
 
 /** A key that is good elsewhere never goes to a compatible provider. */
-function secretFault({ reserved }: OrderSnapshot, { secret }: Place, at: string): OrderFault | null {
+function secretFault({ reserved }: OrderSnapshot, { secret }: Place, at: string): Fault | null {
   const known = knownCredential(secret);
   const whose = known?.title ?? (reserved.has(secret) || secret === WEBHOOK_SECRET ? 'a forge or tracker' : undefined);
   if (whose === undefined && !AGENT_CHOICES.includes(secret)) return null;
@@ -57,7 +63,7 @@ function secretFault({ reserved }: OrderSnapshot, { secret }: Place, at: string)
   };
 }
 
-function addressFault({ places, own }: OrderSnapshot, { baseUrl }: Place, at: string): OrderFault | null {
+function addressFault({ places, own }: OrderSnapshot, { baseUrl }: Place, at: string): Fault | null {
   const field = `${at}.baseUrl`;
   const url = new URL(baseUrl);
   if (url.username !== '' || url.password !== '' || url.hash !== '')
@@ -86,7 +92,7 @@ function addressFault({ places, own }: OrderSnapshot, { baseUrl }: Place, at: st
       };
 }
 
-function modelFault({ protocol }: OrderSnapshot, { models }: Place, at: string): OrderFault | null {
+function modelFault({ protocol }: OrderSnapshot, { models }: Place, at: string): Fault | null {
   if (models === undefined) return null;
   const wrong = Object.entries(models).find(
     ([, there]) => there === '*' || (protocol === 'gemini' && /[/:]/.test(there)),

@@ -34,7 +34,7 @@ export class ModelOrdersController {
         const reserved = await readReserved(tx, workspaceId);
         const fault = decideModelOrder({ protocol, entries, reserved, places, own: ownAddresses() });
         if (fault !== null)
-          throw new UserError(`${fault.field}: ${fault.reason}`, {
+          throw new UserError(`Step ${fault.step}: ${fault.reason}`, {
             code: 'model_order_invalid',
             status: 422,
             field: fault.field,

@@ -13,6 +13,7 @@ const need = (repository: string, agent: string | null = null) => ({
 const credential: Credential = {
   name: 'OPENAI_API_KEY',
   alternatives: [],
+  owner: 'workspace',
   repositoryId: null,
   neededBy: [need('acme/web', 'Codex')],
   provider: 'OpenAI',
@@ -65,6 +66,14 @@ describe('a credential', () => {
     await press('Verify OPENAI_API_KEY');
     await vi.waitFor(() => expect(done).toEqual(['verified']));
     expect(asked).toEqual([`POST /api/secrets/OPENAI_API_KEY/verify?repositoryId=${need('x').repositoryId}`]);
+  });
+
+  it('of one’s own is asked about as such, and says whose tasks it is for', async () => {
+    const done = show({ owner: 'mine' });
+    expect(screen.getByText('my tasks')).toBeTruthy();
+    await press('Verify OPENAI_API_KEY');
+    await vi.waitFor(() => expect(done).toEqual(['verified']));
+    expect(asked).toEqual(['POST /api/me/secrets/OPENAI_API_KEY/verify']);
   });
 
   it('tells of a refusal to ask, and asks for what is shown anew', async () => {
