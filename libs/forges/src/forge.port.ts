@@ -238,6 +238,8 @@ export interface CommitReport {
 
 /** Apps: how Capstan is registered at a forge, instead of acting as a person. */
 export interface ForgeApps {
+  /** The permissions that Capstan needs, as the forge's page for apps calls them. */
+  readonly needs: readonly string[];
   /** What a browser sends to the forge, where its person confirms it; the forge sends it back with a code. */
   form(request: ForgeAppRequest): ForgeAppForm;
   /** Exchanges the code for the app; once. Throws UserError `app_code_refused`. */

@@ -7,6 +7,7 @@ import { Authenticator } from './access/authenticator.js';
 import { AgentsController } from './agents/agents.controller.js';
 import { DocsController } from './docs/docs.controller.js';
 import type { GatewayConfig } from './gateway.config.js';
+import { ForgeAppsController } from './forge-apps/forge-apps.controller.js';
 import { ForgetLoop } from './forget/forget.loop.js';
 import { HelpController } from './help/help.controller.js';
 import { AnswerInterceptor } from './http/answer.interceptor.js';
@@ -35,6 +36,7 @@ export const CONTROLLERS: readonly Type[] = [
   WorkspaceController,
   RepositoriesController,
   ForgeAccessController,
+  ForgeAppsController,
   SecretsController,
   CredentialsController,
   ModelOrdersController,

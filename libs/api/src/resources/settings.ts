@@ -67,7 +67,13 @@ const repositorySettings = {
   requiredApprovals: z.number().int().min(0).max(10),
   allowWorkflowChanges: z.boolean(),
   allowSubmoduleChanges: z.boolean(),
-  credentialSecret: SecretName.meta({ description: 'Secret whose value is the token for this repository' }),
+  allowSubmoduleFetch: z.boolean().meta({
+    description: "Whether agents may fetch the owner's other repositories, as submodules need",
+  }),
+  credentialSecret: SecretName.meta({
+    description:
+      'Secret that the repository is reached with: a token, or the key of a GitHub App (`credentialSecret` of a ForgeApp)',
+  }),
 };
 
 export const Repository = z
@@ -86,6 +92,10 @@ export const Repository = z
       maxTurns: z.number(),
       stallMinutes: z.number(),
     }),
+    forgeApp: z
+      .object({ id: IdSchema, slug: z.string() })
+      .nullable()
+      .meta({ description: 'The app that Capstan is there; null: it acts as a person, with a token' }),
     webhookUrl: z.string().meta({ description: 'Where the forge should deliver to' }),
     webhookSecretSet: z.boolean(),
     lastDeliveryAt: Instant.nullable(),

@@ -41,6 +41,8 @@ const BODIES: Partial<Record<RouteName, Record<string, unknown>>> = {
   patchWorkspace: { name: 'N' },
   createRepository: { fullName: 'a/b', apiUrl: 'http://127.0.0.1:1', token: 't', agent: AGENT },
   checkAccess: { fullName: 'a/b', apiUrl: 'http://127.0.0.1:1', token: 't' },
+  beginForgeApp: { organization: null },
+  createForgeApp: { code: 'c', state: 's' },
   patchRepository: { version: 1, instructions: 'i', agent: AGENT },
   putSecret: { value: 'v' },
   putOwnSecret: { value: 'v' },

@@ -37,9 +37,9 @@ export function Serves<P extends z.ZodType, Q extends z.ZodType, B extends z.Zod
 }
 
 /** A page for people outside the contract, e.g. the API's documentation. It writes its answer itself. */
-export function ServesPage(path: string, permission: Permission) {
+export function ServesPage(path: string, permission: Permission, query?: z.ZodType) {
   return (target: object, property: string, descriptor: PropertyDescriptor) => {
-    const page: Route = { method: 'GET', path, permission, tag: 'pages', summary: path };
+    const page: Route = { method: 'GET', path, permission, tag: 'pages', summary: path, ...(query && { query }) };
     bind(page, PAGE, target, property, descriptor);
   };
 }

@@ -1,13 +1,14 @@
 import { Controller } from '@nestjs/common';
 import { routes } from '@capstan/api';
-import { UserError, type Id } from '@capstan/domain';
+import { UserError, type ForgeCredential, type Id } from '@capstan/domain';
 import { Database, type Repository } from '@capstan/database';
-import { forge } from '@capstan/forges';
-import { Vault } from '@capstan/service-kit';
+import { forge, type ForgeUses } from '@capstan/forges';
+import { forgeCredential, Vault } from '@capstan/service-kit';
+import { appAccessOf } from '../forge-apps/try-app.js';
 import type { AskOf } from '../http/ask.js';
 import { Serves } from '../http/serves.js';
 import { repositoryNotFound } from './repositories.reader.js';
-import { accessOf } from './try-credential.js';
+import { accessOf, type Trial } from './try-credential.js';
 
 type Facts = Pick<Repository, 'forge' | 'fullName' | 'apiUrl' | 'credentialSecret' | 'allowWorkflowChanges'> & {
   readonly watchesIssues: boolean;
@@ -31,9 +32,11 @@ export class ForgeAccessController {
 
   @Serves(routes.checkAccess)
   async check({ caller: { workspaceId }, body }: AskOf<typeof routes.checkAccess>) {
-    const token = body.token ?? (await this.stored({ workspaceId, repositoryId: null }, body.credentialSecret));
+    const wish = { ...body, apiUrl: body.apiUrl.replace(/\/+$/, '') };
     const uses = { tickets: body.watchIssues, workflows: body.allowWorkflowChanges };
-    return accessOf({ ...body, apiUrl: body.apiUrl.replace(/\/+$/, ''), token }, uses);
+    const { token } = body;
+    if (token !== undefined) return accessOf({ ...wish, token }, uses);
+    return this.accessAs(await this.stored({ workspaceId, repositoryId: null }, body.credentialSecret), wish, uses);
   }
 
   @Serves(routes.checkRepositoryAccess)
@@ -50,16 +53,21 @@ export class ForgeAccessController {
       { workspaceId },
     );
     if (row === undefined) throw repositoryNotFound(repositoryId);
-    const token = await this.stored({ workspaceId, repositoryId }, row.credentialSecret);
-    return accessOf({ ...row, token }, { tickets: row.watchesIssues, workflows: row.allowWorkflowChanges });
+    const credential = await this.stored({ workspaceId, repositoryId }, row.credentialSecret);
+    return this.accessAs(credential, row, { tickets: row.watchesIssues, workflows: row.allowWorkflowChanges });
+  }
+
+  private accessAs(credential: ForgeCredential, wish: Omit<Trial, 'token'>, uses: ForgeUses) {
+    if (credential.kind === 'app') return appAccessOf(credential, wish);
+    return accessOf({ ...wish, token: credential.token }, uses);
   }
 
   private async stored(
     owner: { readonly workspaceId: Id; readonly repositoryId: Id | null },
     name: string,
-  ): Promise<string> {
-    const token = await this.vault.get({ ...owner, name });
-    if (token !== null) return token;
+  ): Promise<ForgeCredential> {
+    if ((await this.vault.get({ ...owner, name })) !== null)
+      return forgeCredential({ database: this.database, vault: this.vault }, { ...owner, name });
     throw new UserError(`token: needed, because there is no secret ${name}`, {
       code: 'credential_missing',
       status: 422,

@@ -1,10 +1,11 @@
 import { Controller, Inject } from '@nestjs/common';
 import { routes } from '@capstan/api';
-import { UserError, type Id } from '@capstan/domain';
+import { UserError, type ForgeCredential, type Id } from '@capstan/domain';
 import { Database } from '@capstan/database';
-import { CONFIG, Vault } from '@capstan/service-kit';
+import { CONFIG, forgeCredential, Vault, type SecretOwner } from '@capstan/service-kit';
 import type { Request } from 'express';
 import type { GatewayConfig } from '../gateway.config.js';
+import { tryApp } from '../forge-apps/try-app.js';
 import type { AskOf } from '../http/ask.js';
 import { Serves } from '../http/serves.js';
 import { listRepositories, listTicketSources, readRepository } from './repositories.reader.js';
@@ -41,10 +42,14 @@ export class RepositoriesController {
   async create({ caller, body, request }: AskOf<typeof routes.createRepository>) {
     const { workspaceId } = caller;
     assertAgentSettings(body.agent);
-    const token = body.token ?? (await this.stored(workspaceId, body.credentialSecret));
-    // Before the transaction: no row is held while the forge thinks.
+    const wish = { ...body, apiUrl: body.apiUrl.replace(/\/+$/, '') };
+    const credential = await this.credential(workspaceId, wish);
     const uses = { tickets: body.watchIssues, workflows: body.allowWorkflowChanges ?? false };
-    const found = await tryCredential({ ...body, apiUrl: body.apiUrl.replace(/\/+$/, ''), token }, uses);
+    // Before the transaction: no row is held while the forge thinks.
+    const found =
+      credential.kind === 'app'
+        ? await tryApp(credential, wish)
+        : await tryCredential({ ...wish, token: credential.token }, uses);
     const id = await this.database.transaction((tx) => addRepository(tx, this.vault, caller, body, found), {
       workspaceId,
     });
@@ -55,6 +60,12 @@ export class RepositoriesController {
   async patch({ caller, params, body, request }: AskOf<typeof routes.patchRepository>) {
     const { workspaceId } = caller;
     if (body.agent !== undefined) assertAgentSettings(body.agent);
+    if (body.credentialSecret !== undefined) {
+      const wish = await this.read(workspaceId, params.repositoryId, request);
+      const owner = { workspaceId, repositoryId: null, name: body.credentialSecret };
+      const credential = await this.known(owner);
+      if (credential?.kind === 'app') await tryApp(credential, wish);
+    }
     await this.database.transaction((tx) => patchRepository(tx, caller, params.repositoryId, body), { workspaceId });
     return this.read(workspaceId, params.repositoryId, request);
   }
@@ -86,9 +97,22 @@ export class RepositoriesController {
     return this.config.publicUrl ?? `${request.protocol}://${request.headers.host ?? '127.0.0.1'}`;
   }
 
-  private async stored(workspaceId: Id, name: string): Promise<string> {
-    const token = await this.vault.get({ workspaceId, repositoryId: null, name });
-    if (token !== null) return token;
+  /** What was sent, else what the workspace has under that name. */
+  private async credential(
+    workspaceId: Id,
+    { token, credentialSecret: name }: { readonly token?: string | undefined; readonly credentialSecret: string },
+  ): Promise<ForgeCredential> {
+    const known = await this.known({ workspaceId, repositoryId: null, name });
+    if (token === undefined && known !== null) return known;
+    if (token !== undefined && known?.kind === 'app')
+      throw new UserError(`credentialSecret: ${name} holds the key of the app ${known.slug}`, {
+        code: 'invalid_request',
+        status: 422,
+        field: 'credentialSecret',
+        issues: [{ field: 'credentialSecret', message: 'holds the key of an app' }],
+        remedy: 'Leave the token out to connect as the app, or give the token another name.',
+      });
+    if (token !== undefined) return { kind: 'token', token };
     throw new UserError(`token: needed, because the workspace has no secret ${name}`, {
       code: 'credential_missing',
       status: 422,
@@ -96,5 +120,14 @@ export class RepositoriesController {
       issues: [{ field: 'token', message: 'needed' }],
       remedy: `Send a token, or set ${name} under Settings → Secrets first.`,
     });
+  }
+
+  private async known(owner: SecretOwner): Promise<ForgeCredential | null> {
+    try {
+      return await forgeCredential({ database: this.database, vault: this.vault }, owner);
+    } catch (error) {
+      if (error instanceof UserError && error.code === 'credential_missing') return null;
+      throw error;
+    }
   }
 }

@@ -11,6 +11,7 @@ export const WEBHOOK_SECRET = 'WEBHOOK_SECRET';
 
 type Row = RepositoryRow & {
   readonly webhookSecretSet: boolean;
+  readonly forgeApp: Answer['forgeApp'];
   readonly lastDeliveryAt: Date | null;
   readonly activeTasks: number;
   readonly queuedTasks: number;
@@ -20,6 +21,8 @@ type Row = RepositoryRow & {
 const SELECT = `
   select r.*,
     exists (select from secret s where s.repository_id = r.id and s.name = '${WEBHOOK_SECRET}') as webhook_secret_set,
+    (select jsonb_build_object('id', a.id, 'slug', a.slug) from forge_app a where a.workspace_id = r.workspace_id
+        and a.credential_secret = r.credential_secret and a.removed_at is null) as forge_app,
     (select max(d.received_at) from delivery d where d.repository_id = r.id) as last_delivery_at,
     (select count(*)::int from task t where t.repository_id = r.id and t.state in ('provisioning','running')) as active_tasks,
     (select count(*)::int from task t where t.repository_id = r.id and t.workspace_id = r.workspace_id
@@ -85,6 +88,7 @@ function answerOf(row: Row, baseUrl: string): Answer {
       maxTurns: row.maxTurns,
       stallMinutes: row.stallMinutes,
     },
+    forgeApp: row.forgeApp,
     webhookUrl: `${baseUrl}/hooks/${row.forge}/${row.id}`,
     webhookSecretSet: row.webhookSecretSet,
     lastDeliveryAt: instant(row.lastDeliveryAt),

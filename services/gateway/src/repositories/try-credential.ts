@@ -96,7 +96,7 @@ function hiddenRemedy(fullName: string): string {
  * Whoever names the API names what it answers. An address of another sort would have Capstan and its pods read files of
  * this machine, which other workspaces' repositories are among, or hold a password of its own.
  */
-function assertCloneUrl(cloneUrl: string): void {
+export function assertCloneUrl(cloneUrl: string): void {
   const url = URL.canParse(cloneUrl) ? new URL(cloneUrl) : null;
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return;
   throw new UserError('The forge names an address to clone from that is not plain http or https', {

@@ -8,6 +8,7 @@ import { convertManifest, installationUrl, registrationForm } from './registrati
 /** GitHub Apps. */
 export function githubApps(calls: AppCalls): ForgeApps {
   return {
+    needs: missingPermissions(APP_PERMISSIONS, {}),
     form: registrationForm,
     register: (apiUrl, code) => convertManifest(apiUrl, code, calls),
     installationUrl,
