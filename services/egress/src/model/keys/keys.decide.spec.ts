@@ -1,11 +1,12 @@
 import type { ModelOrderEntry } from '@capstan/domain';
+import type { FoundSecret } from '@capstan/service-kit';
 import { missingNames, orderKeys, secretNames } from './keys.decide.js';
 import { PROVIDERS } from '../provider.js';
 
 const { anthropic, openai } = PROVIDERS;
 type Values = Record<string, string>;
 const found = (secrets: Values, own: Values = {}) =>
-  new Map([
+  new Map<string, FoundSecret>([
     ...Object.entries(secrets).map(([name, value]) => [name, { value, own: false }] as const),
     // As the vault finds them: a person's own hides another of its name.
     ...Object.entries(own).map(([name, value]) => [name, { value, own: true }] as const),
