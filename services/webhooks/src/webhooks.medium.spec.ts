@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import fc from 'fast-check';
 import type { Database } from '@capstan/database';
 import {
+  ForgeApp,
   migrate,
   newId,
   requestOfParkedRow,
@@ -29,6 +30,7 @@ import * as webhooks from './main.js';
 jest.setTimeout(60_000);
 
 const secret = randomBytes(16).toString('hex');
+const vaultKey = randomBytes(32).toString('base64');
 let server: TestDatabase;
 let host: Host;
 let service: RunningService;
@@ -38,7 +40,7 @@ let repository: Repository;
 beforeAll(async () => {
   server = await testDatabase({ migrate });
   const nats = testNats();
-  const key = randomBytes(32).toString('base64');
+  const key = vaultKey;
   const env = {
     CAPSTAN_DATABASE_URL: server.url,
     CAPSTAN_NATS_URL: nats.url,
@@ -259,5 +261,59 @@ describe('a parked delivery', () => {
       lastError: 'Dropped by a person: the delivery had failed 8 times: it could not be read',
     });
     expect(await parkedIn(database)).toEqual([]);
+  });
+});
+
+describe('of an app', () => {
+  const appSecret = randomBytes(16).toString('hex');
+  const id = newId();
+  beforeAll(async () => {
+    const { workspaceId, apiUrl } = repository;
+    const names = { credentialSecret: 'GITHUB_APP_1_KEY', webhookSecret: 'GITHUB_APP_1_WEBHOOK_SECRET' };
+    await database.transaction(async (tx) => {
+      await tx.insert(ForgeApp, {
+        ...{
+          id,
+          workspaceId,
+          forge: 'github',
+          apiUrl,
+          appId: 7,
+          slug: 'capstan',
+          name: 'Capstan',
+          owner: 'acme',
+          url: '',
+        },
+        ...names,
+      });
+      const vault = new Vault(database, vaultKey);
+      await vault.put(tx, { workspaceId, repositoryId: null, name: names.webhookSecret }, appSecret);
+      await tx.query('update repository set credential_secret = $2 where id = $1', [
+        repository.id,
+        names.credentialSecret,
+      ]);
+    });
+  });
+  const about = (fullName: string) => JSON.stringify({ action: 'opened', repository: { full_name: fullName } });
+  const send = (body: string, with_ = appSecret) =>
+    deliver(body, { forge: 'github-app', to: id, signature: sign(body, with_) });
+
+  it('are stored with the repository that they are about', async () => {
+    expect((await send(about(repository.fullName.toUpperCase()))).status).toBe(202);
+    expect(await stored()).toMatchObject([{ repositoryId: repository.id, forge: 'github', event: 'issues' }]);
+  });
+
+  it('are let go where they are about nothing of ours', async () => {
+    for (const body of [about('acme/elsewhere'), JSON.stringify({ action: 'created', installation: { id: 1 } })])
+      expect((await send(body)).status).toBe(200);
+    expect(await stored()).toEqual([]);
+  });
+
+  it('are refused with another signature, and with a repository’s', async () => {
+    expect((await send(about(repository.fullName), 'wrong')).status).toBe(401);
+    expect((await send(about(repository.fullName), secret)).status).toBe(401);
+    const body = about(repository.fullName);
+    expect((await deliver(body, { signature: sign(body, appSecret) })).status).toBe(401);
+    await database.query('update forge_app set removed_at = now() where id = $1', [id]);
+    expect((await send(body)).status).toBe(401);
   });
 });

@@ -25,7 +25,8 @@ export interface DeliveryOptions {
 }
 
 /**
- * Takes deliveries of forges: `POST /hooks/<forge>/<repository id>`. 202: stored · 200: it was stored before ·
+ * Takes deliveries of forges: `POST /hooks/<forge>/<repository id>`, of apps: `POST /hooks/<forge>-app/<app id>`.
+ * 202: stored · 200: it was stored before, or is about nothing that Capstan has ·
  * 400: no delivery id · 401: unknown repository or wrong signature · 413: too large · 503: Postgres is slow or away.
  */
 export function deliveries(options: DeliveryOptions) {
@@ -50,19 +51,19 @@ async function receive(
   options: DeliveryOptions,
   request: IncomingMessage,
   forge: string,
-  repositoryId: string,
+  senderId: string,
 ): Promise<200 | 202> {
   if (request.method !== 'POST')
     throw new UserError('Deliveries are sent with POST', { code: 'method_not_allowed', status: 400 });
   const body = await readRawBody(request, MAX_DELIVERY_BYTES, BODY_MS);
   return inTime(
-    handle(options, { forge, repositoryId, headers: flat(request), body }),
+    handle(options, { forge, senderId, headers: flat(request), body }),
     options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
   );
 }
 
 async function handle(options: DeliveryOptions, incoming: IncomingDelivery): Promise<200 | 202> {
-  const { facts, workspaceId, delivery } = await readDelivery(options, incoming);
+  const { facts, repository, delivery } = await readDelivery(options, incoming);
   const verdict = decideDelivery(facts);
   switch (verdict.kind) {
     case 'unauthenticated':
@@ -73,17 +74,17 @@ async function handle(options: DeliveryOptions, incoming: IncomingDelivery): Pro
       });
     case 'malformed':
       throw new UserError(verdict.reason, { code: 'delivery_malformed', status: 400 });
+    case 'ignore':
+      options.logger.debug({ sender: incoming.senderId, event: delivery?.event }, 'delivery about nothing of ours');
+      return 200;
     case 'store': {
       const event = delivery?.event ?? 'unknown';
       const outcome = await storeDelivery(options.database, incoming, {
-        workspaceId: workspaceId!,
+        repository: repository!,
         remoteId: verdict.remoteId,
         event,
       });
-      options.logger.debug(
-        { repositoryId: incoming.repositoryId, delivery: verdict.remoteId, event },
-        `delivery ${outcome}`,
-      );
+      options.logger.debug({ repositoryId: repository!.id, delivery: verdict.remoteId, event }, `delivery ${outcome}`);
       return outcome === 'applied' ? 202 : 200;
     }
     default:

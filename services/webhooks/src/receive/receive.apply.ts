@@ -1,17 +1,23 @@
-import type { Id } from '@capstan/domain';
 import { newId, type Database } from '@capstan/database';
 import { deliveryReceived } from '@capstan/events';
-import type { IncomingDelivery } from './receive.snapshot.js';
+import type { DeliverySnapshot, IncomingDelivery } from './receive.snapshot.js';
 
 /** Headers that are kept: what a delivery is, and never what it is signed with. */
 const KEPT = /^(content-type|user-agent|x-github-(delivery|event|hook-id|hook-installation-target-(id|type)))$/;
 
+interface StoredAs {
+  readonly repository: NonNullable<DeliverySnapshot['repository']>;
+  readonly remoteId: string;
+  readonly event: string;
+}
+
 /** Stores a delivery once by its id, with the event that wakes others. `stale`: it is stored already. */
 export async function storeDelivery(
   database: Database,
-  { forge, repositoryId, headers, body }: IncomingDelivery,
-  { workspaceId, remoteId, event }: { readonly workspaceId: Id; readonly remoteId: string; readonly event: string },
+  { headers, body }: Pick<IncomingDelivery, 'headers' | 'body'>,
+  { repository, remoteId, event }: StoredAs,
 ): Promise<'applied' | 'stale'> {
+  const { id: repositoryId, workspaceId, forge } = repository;
   const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => KEPT.test(name)));
   return database.commit('store', async (tx) => {
     const id = newId();

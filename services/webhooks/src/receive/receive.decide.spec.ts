@@ -8,6 +8,8 @@ it.each([
   [{ known: false, signed: true, remoteId: 'a' }, { kind: 'unauthenticated' }],
   [{ known: true, signed: false, remoteId: 'a' }, { kind: 'unauthenticated' }],
   [{ known: true, signed: false, remoteId: undefined }, { kind: 'unauthenticated' }],
+  [{ known: true, signed: true, remoteId: 'a', concerns: false }, { kind: 'ignore' }],
+  [{ known: true, signed: false, remoteId: 'a', concerns: false }, { kind: 'unauthenticated' }],
   [{ known: true, signed: true, remoteId: undefined }, { kind: 'malformed' }],
   [{ known: true, signed: true, remoteId: '' }, { kind: 'malformed' }],
   [{ known: true, signed: true, remoteId: 'x'.repeat(201) }, { kind: 'malformed' }],
