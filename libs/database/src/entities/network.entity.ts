@@ -60,4 +60,7 @@ export class ModelUse {
   /** Calls that cost something which nobody knows. */
   @Column('int')
   unpricedCalls!: number;
+  /** Its calls found every key at its limit, until then. */
+  @Column('timestamptz', { nullable: true })
+  limitedUntil!: Date | null;
 }

@@ -15,6 +15,7 @@ import { gitDoor } from './0013-git-door.js';
 import { ownKeys } from './0014-own-keys.js';
 import { forgeApp } from './0015-forge-app.js';
 import { agents } from './0016-agents.js';
+import { limitedKeys } from './0017-limited-keys.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -34,6 +35,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ownKeys,
   forgeApp,
   agents,
+  limitedKeys,
 ];
 /** The schema that this build needs. */
 export const LATEST_MIGRATION = MIGRATIONS.at(-1)!.name;

@@ -7,17 +7,53 @@ import type { Database, Run } from '@capstan/database';
 const WRITTEN_AFTER_MS = 1_500;
 
 /**
- * The judgement of a run that failed because egress asks no model any more for a task whose budget is spent: to the
- * agent's program that is a refusal like any other, and its words are not to be searched.
+ * The judgement of a run, with what egress knows of it: to the agent's program a refusal of egress is one like any other,
+ * of which it says what it likes or nothing, and words are not to be searched. Asked of agents of providers only.
  */
-export async function judgedByBudget(
+export async function judgedByEgress(
   database: Database,
-  run: Pick<Run, 'taskId' | 'limits'>,
+  run: Pick<Run, 'id' | 'taskId' | 'limits'>,
   agent: Pick<AgentAdapter, 'credentials'>,
   judgement: Judgement,
 ): Promise<Judgement> {
+  if (agent.credentials.length === 0) return judgement;
+  return judgedByLimit(database, run, await judgedByBudget(database, run, judgement));
+}
+
+/** A run that came to nothing while every key was at its limit: its task waits for that, and no try is used up. */
+async function judgedByLimit(database: Database, { id }: Pick<Run, 'id'>, judgement: Judgement): Promise<Judgement> {
+  const { outcome } = judgement;
+  const untold = outcome?.kind === 'rate_limited' && outcome.resetAt === undefined;
+  if (!untold && outcome?.kind !== 'failed') return judgement;
+  let until = await readLimit(database, id);
+  if (until === null && untold) {
+    await pause(WRITTEN_AFTER_MS);
+    until = await readLimit(database, id);
+  }
+  if (until === null) return judgement;
+  const detail = untold ? outcome.detail : "Every key of the model's provider is at its limit";
+  return {
+    verdict: 'outcome',
+    outcome: { kind: 'rate_limited', detail, symptom: 'agent_rate_limited', resetAt: until.toISOString() },
+  };
+}
+
+async function readLimit(database: Database, runId: string): Promise<Date | null> {
+  const [row] = await database.query<{ until: Date | null }>(
+    'select max(limited_until) as until from model_use where run_id = $1 and limited_until > clock_timestamp()',
+    [runId],
+  );
+  return row!.until;
+}
+
+/** A run that failed because egress asks no model any more for a task whose budget is spent has reached its limit. */
+async function judgedByBudget(
+  database: Database,
+  run: Pick<Run, 'taskId' | 'limits'>,
+  judgement: Judgement,
+): Promise<Judgement> {
   const kind = judgement.outcome?.kind;
-  if (agent.credentials.length === 0 || (kind !== 'failed' && kind !== 'credential_refused')) return judgement;
+  if (kind !== 'failed' && kind !== 'credential_refused') return judgement;
   const { maxCostUsd } = run.limits;
   let cost = await readCost(database, run.taskId);
   if (!costLimitReached(cost, maxCostUsd)) {

@@ -50,8 +50,14 @@ export class RunControl {
   }
 
   /** What the renewal says of a run whose agent is at work, and what is known of the agent by then. */
-  heed({ commanded, spent }: Pick<RenewedRun, 'commanded' | 'spent'>, state: ParseState): void {
+  heed(
+    { commanded, spent, limitedUntil }: Omit<RenewedRun, 'id' | 'epoch' | 'unwanted' | 'paused'>,
+    state: ParseState,
+  ): void {
     if (spent !== null) this.limit('cost_limit', `The task has cost $${spent.costUsd} of $${spent.maxCostUsd}`);
+    // Its program would wait as well, in a slot that others need, and reach its deadline there.
+    if (limitedUntil !== null && this.parts.agent.credentials.length > 0)
+      this.limit('given_up', `Every key of the model's provider is at its limit until ${limitedUntil}`);
     this.watch(state);
     if (!commanded) return;
     // What fails is said again at the next renewal.

@@ -36,7 +36,7 @@ import { Patience } from './patience.js';
 import { handBack } from './run-control.apply.js';
 import { RunControl } from './run-control.js';
 import { requireForgeCredential, runSecrets } from './run-secrets.js';
-import { judgedByBudget } from './spent-budget.js';
+import { judgedByEgress } from './judged-by-egress.js';
 import { Ended, HeldBack, STOPPED_BEFORE, type RunEnd } from './run-end.js';
 
 /** A pod that is not known to be gone is asked again for this long before the run counts as lost, ms. */
@@ -311,7 +311,7 @@ export class RunDriver {
     await this.ports.faults('finish.before');
     const base = this.run.baseSha ?? '';
     const own = this.agent.judge(this.writer.parseState, exit);
-    const judgement = await this.patience.persist(() => judgedByBudget(this.ports.database, this.run, this.agent, own));
+    const judgement = await this.patience.persist(() => judgedByEgress(this.ports.database, this.run, this.agent, own));
     let finish = finished ?? null;
     if (exit.ended !== 'stopped' && finish === null) {
       try {

@@ -14,6 +14,8 @@ export interface RenewedRun {
   readonly commanded: boolean;
   /** Set when all runs of the task together have cost as much as it may, US dollars. */
   readonly spent: { readonly costUsd: string; readonly maxCostUsd: string } | null;
+  /** Its calls find every key of the model's provider at its limit, until then. ISO 8601 */
+  readonly limitedUntil: string | null;
 }
 
 /**
@@ -134,7 +136,9 @@ export async function renewLeases(
                 exists (select from run_command c where c.run_id = r.id and c.answered_at is null) as commanded,
                 case when spent.cost > 0 and spent.cost >= spent.most
                      then jsonb_build_object('costUsd', to_char(spent.cost, 'FM999999990.00'), 'maxCostUsd', to_char(spent.most, 'FM999999990.00'))
-                end as spent`,
+                end as spent,
+                (select to_json(max(m.limited_until))#>>'{}' from model_use m
+                  where m.run_id = r.id and m.limited_until > clock_timestamp()) as limited_until`,
     [owner, LEASE_MS, held.map(({ id }) => id), held.map(({ epoch }) => epoch)],
   );
 }

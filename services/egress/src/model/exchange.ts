@@ -39,8 +39,13 @@ export interface Attempt {
 
 export type Exchanged =
   | { readonly kind: 'answer'; readonly answer: IncomingMessage; readonly key: ModelKey; readonly attempt: Attempt }
-  | { readonly kind: 'held'; readonly held: HeldAnswer }
-  | { readonly kind: 'refusal'; readonly refusal: Refusal };
+  | ({ readonly kind: 'held'; readonly held: HeldAnswer } & Limited)
+  | ({ readonly kind: 'refusal'; readonly refusal: Refusal } & Limited);
+
+interface Limited {
+  /** When the first key is free again, where all that there are wait for that. ms since 1970 */
+  readonly freeAt?: number;
+}
 
 export interface ExchangeOptions {
   readonly keys: readonly ModelKey[];
@@ -66,7 +71,10 @@ export async function exchange(options: ExchangeOptions): Promise<Exchanged> {
   for (;;) {
     const known = keys.map((key) => states.state(key, ended.has(key)));
     const choice = chooseKey(known, Date.now(), startedAt, PATIENCE_MS);
-    if (choice.kind === 'none') return outcome(held, fault ?? allPaused(choice.freeAt, Date.now()));
+    if (choice.kind === 'none') {
+      const none = outcome(held, fault ?? allPaused(choice.freeAt, Date.now()));
+      return choice.freeAt === null ? none : { ...none, freeAt: choice.freeAt };
+    }
     if (choice.kind === 'wait') {
       await delay(choice.ms, undefined, { signal });
       continue;
@@ -111,7 +119,7 @@ async function tryKey(options: ExchangeOptions, key: ModelKey, connectMs: number
   }
 }
 
-function outcome(held: HeldAnswer | undefined, refusal: Refusal): Exchanged {
+function outcome(held: HeldAnswer | undefined, refusal: Refusal): Exclude<Exchanged, { kind: 'answer' }> {
   return held === undefined ? { kind: 'refusal', refusal } : { kind: 'held', held };
 }
 

@@ -168,9 +168,16 @@ export class ModelDoor implements Door {
       ...{ keys, signal, states: this.keys, logger: this.ports.logger },
       attempt: (key, connectMs) => this.attempt({ request, admitted, body, signal, key, connectMs }),
     });
+    if (exchanged.kind !== 'answer') this.tellLimit(admitted, body, exchanged.freeAt);
     if (exchanged.kind === 'refusal') return refuseCall(request, response, provider, exchanged.refusal);
     if (exchanged.kind === 'held') return passHeld(exchanged.held, response);
     await this.count(admitted, exchanged, response);
+  }
+
+  /** The agent's program may wait, or ask for hours: whoever drives the run is to know that its task can do that. */
+  private tellLimit({ run, provider, rest }: Admitted, body: RequestBody, freeAt: number | undefined): void {
+    const model = askedModel(rest, body.beginning) ?? 'unknown';
+    if (freeAt !== undefined) this.ports.recorder.limited(run, provider.name, model, new Date(freeAt));
   }
 
   /** The call at the place that a key is for, with the names that its models have there. */

@@ -259,6 +259,12 @@ describe('another key', () => {
     expect(Number(next.headers['retry-after'])).toBeGreaterThan(590);
     expect(JSON.parse(next.body)).toMatchObject({ type: 'error', error: { type: 'rate_limit_error' } });
     expect(provider.asked).toHaveLength(1);
+    // Written down as well, for who drives the run: nothing was used, and until then nothing will be.
+    const [row, ...more] = (await used(run)) as { calls: number; limitedUntil: Date }[];
+    expect({ more, calls: row!.calls }).toEqual({ more: [], calls: 0 });
+    const seconds = (row!.limitedUntil.getTime() - Date.now()) / 1_000;
+    expect(seconds).toBeGreaterThan(590);
+    expect(seconds).toBeLessThanOrEqual(600);
   });
 });
 

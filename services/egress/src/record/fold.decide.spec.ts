@@ -46,14 +46,25 @@ it('a batch that could not be written goes into the next, with its cost counted 
   const recorder = new Recorder();
   const tokens = { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 };
   recorder.used(run, 'openai', 'gpt-5.5', tokens, 0.25);
+  recorder.limited(run, 'openai', 'gpt-5.5', new Date(2_000));
   expect(recorder.unwrittenCost('run')).toBe(0.25);
   recorder.take();
   recorder.used(run, 'openai', 'gpt-5.5', tokens, undefined);
+  recorder.limited(run, 'openai', 'gpt-5.5', new Date(1_000));
   expect(recorder.unwrittenCost('run')).toBe(0.25);
   recorder.failed();
   expect(recorder.unwrittenCost('run')).toBe(0.25);
   expect(recorder.take()!.models).toMatchObject([
-    { calls: 2, input: 2, output: 4, cacheRead: 6, cacheWrite: 8, costUsd: 0.25, unpricedCalls: 1 },
+    {
+      calls: 2,
+      input: 2,
+      output: 4,
+      cacheRead: 6,
+      cacheWrite: 8,
+      costUsd: 0.25,
+      unpricedCalls: 1,
+      limitedUntil: new Date(2_000),
+    },
   ]);
   recorder.written();
   expect(recorder.unwrittenCost('run')).toBe(0);

@@ -66,10 +66,10 @@ async function writeHosts(tx: Tx, hosts: readonly HostUse[]): Promise<void> {
 async function writeModels(tx: Tx, models: readonly ModelUsed[]): Promise<void> {
   await tx.query(
     `insert into model_use as m (workspace_id, run_id, provider, model, calls, input_tokens, output_tokens,
-                                 cache_read_tokens, cache_write_tokens, cost_usd, unpriced_calls)
+                                 cache_read_tokens, cache_write_tokens, cost_usd, unpriced_calls, limited_until)
      select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::bigint[],
-                          $8::bigint[], $9::bigint[], $10::numeric[], $11::int[])
-              as u(workspace_id, run_id, provider, model, calls, input, output, cache_read, cache_write, cost, unpriced)
+                          $8::bigint[], $9::bigint[], $10::numeric[], $11::int[], $12::timestamptz[])
+              as u(workspace_id, run_id, provider, model, calls, input, output, cache_read, cache_write, cost, unpriced, limited)
       order by run_id, provider, model
      on conflict (run_id, provider, model) do update
         set calls = m.calls + excluded.calls, input_tokens = m.input_tokens + excluded.input_tokens,
@@ -77,10 +77,11 @@ async function writeModels(tx: Tx, models: readonly ModelUsed[]): Promise<void> 
             cache_read_tokens = m.cache_read_tokens + excluded.cache_read_tokens,
             cache_write_tokens = m.cache_write_tokens + excluded.cache_write_tokens,
             cost_usd = coalesce(m.cost_usd + excluded.cost_usd, m.cost_usd, excluded.cost_usd),
-            unpriced_calls = m.unpriced_calls + excluded.unpriced_calls`,
+            unpriced_calls = m.unpriced_calls + excluded.unpriced_calls,
+            limited_until = greatest(m.limited_until, excluded.limited_until)`,
     columns(models, [
       ...(['workspaceId', 'runId', 'provider', 'model', 'calls', 'input', 'output', 'cacheRead'] as const),
-      ...(['cacheWrite', 'costUsd', 'unpricedCalls'] as const),
+      ...(['cacheWrite', 'costUsd', 'unpricedCalls', 'limitedUntil'] as const),
     ]),
   );
 }

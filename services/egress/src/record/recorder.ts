@@ -51,6 +51,8 @@ export interface ModelUsed {
   /** Of the calls whose price is known; null when there was none. */
   costUsd: number | null;
   unpricedCalls: number;
+  /** Every key was at its limit, until then. */
+  limitedUntil: Date | null;
 }
 
 /** One connection or request that was let through. */
@@ -97,10 +99,7 @@ export class Recorder {
   /** @param costUsd undefined where the price is not known; null tokens where the answer told none. */
   used(run: Asker, provider: string, model: string, tokens: Tokens | null, costUsd: number | undefined): void {
     if (run.isTest === true) return this.usedByTest(run.id, costUsd);
-    const named = printable(model, MAX_MODEL) || 'unknown';
-    const key = `${run.id} ${provider} ${named}`;
-    const use = this.models.get(key) ?? noUse(run, provider, named);
-    this.models.set(key, use);
+    const use = this.model(run, provider, model);
     use.calls += 1;
     use.input += tokens?.input ?? 0;
     use.output += tokens?.output ?? 0;
@@ -108,6 +107,13 @@ export class Recorder {
     use.cacheWrite += tokens?.cacheWrite ?? 0;
     if (costUsd === undefined) use.unpricedCalls += 1;
     else use.costUsd = (use.costUsd ?? 0) + costUsd;
+  }
+
+  /** A call that nobody took, since every key is at its limit until then. */
+  limited(run: Asker, provider: string, model: string, until: Date): void {
+    if (run.isTest === true) return;
+    const use = this.model(run, provider, model);
+    use.limitedUntil = later(use.limitedUntil, until);
   }
 
   /** What a test has used so far. */
@@ -156,6 +162,14 @@ export class Recorder {
     this.tests.set(id, { calls: before.calls + 1, costUsd: before.costUsd + costUsd });
   }
 
+  private model(run: Asker, provider: string, model: string): ModelUsed {
+    const named = printable(model, MAX_MODEL) || 'unknown';
+    const key = `${run.id} ${provider} ${named}`;
+    const use = this.models.get(key) ?? noUse(run, provider, named);
+    this.models.set(key, use);
+    return use;
+  }
+
   private host(run: Asker, target: HostPort, verdict: HostUse['verdict'], client: string | undefined): HostUse {
     const key = hostKey(run.id, target, verdict);
     const at = this.now();
@@ -197,6 +211,7 @@ export function mergedModel(older: ModelUsed, newer: ModelUsed): ModelUsed {
     cacheWrite: older.cacheWrite + newer.cacheWrite,
     costUsd: known ? (older.costUsd ?? 0) + (newer.costUsd ?? 0) : null,
     unpricedCalls: older.unpricedCalls + newer.unpricedCalls,
+    limitedUntil: later(older.limitedUntil, newer.limitedUntil),
   };
 }
 
@@ -204,7 +219,13 @@ function noUse(run: Asker, provider: string, model: string): ModelUsed {
   return {
     ...{ workspaceId: run.workspaceId, runId: run.id, taskId: run.taskId, provider, model },
     ...{ calls: 0, input: 0, output: 0, cacheRead: 0, cacheWrite: 0, costUsd: null, unpricedCalls: 0 },
+    limitedUntil: null,
   };
+}
+
+function later(one: Date | null, other: Date | null): Date | null {
+  if (one === null || other === null) return one ?? other;
+  return one > other ? one : other;
 }
 
 function hostKey(runId: Id, { host, port }: HostPort, verdict: HostUse['verdict']): string {

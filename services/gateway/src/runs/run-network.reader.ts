@@ -23,7 +23,7 @@ export async function readRunNetwork(tx: Tx, workspaceId: Id, runId: Id): Promis
     `select provider, model, calls, input_tokens::float8 as input_tokens, output_tokens::float8 as output_tokens,
             cache_read_tokens::float8 as cache_read_tokens, cache_write_tokens::float8 as cache_write_tokens,
             trim_scale(cost_usd)::text as cost_usd
-       from model_use where workspace_id = $1 and run_id = $2 order by provider, model`,
+       from model_use where workspace_id = $1 and run_id = $2 and calls > 0 order by provider, model`,
     [workspaceId, runId],
   );
   return {
