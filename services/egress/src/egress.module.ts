@@ -12,6 +12,7 @@ import { Reach } from './address/reach.js';
 import { systemResolver } from './address/resolver.js';
 import type { EgressConfig } from './egress.config.js';
 import { Egress } from './egress.js';
+import { askPermissions } from './provider/forge-permissions.js';
 import { askProvider } from './provider/ask-provider.js';
 import { RECORD_EVERY_MS } from './record/record.loop.js';
 import { VerifyCredentialHandler } from './verify-credential/verify-credential.handler.js';
@@ -61,6 +62,7 @@ export class EgressModule {
             new CredentialVerifier({
               ...{ database, logger },
               vault: new Vault(database, config.encryptionKey),
+              askPermissions: askPermissions(database),
               ask: askProvider(new Reach(systemResolver(), config.privateHosts)),
               everyMs: config.credentialCheckMs,
             }),

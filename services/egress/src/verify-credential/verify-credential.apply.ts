@@ -4,7 +4,7 @@ import type { Database } from '@capstan/database';
 import { credentialChecked } from '@capstan/events';
 import type { CredentialPlan, DueCheck } from './verify-credential.decide.js';
 
-/** A check is another replica's after this; no provider is waited for half as long. ms */
+/** A check is another replica's after this; no provider is waited for longer than two thirds of it. ms */
 const CLAIM_MS = 30_000;
 
 /** A check that this replica alone makes. */

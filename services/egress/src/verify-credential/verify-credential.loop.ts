@@ -2,6 +2,7 @@ import { errorText } from '@capstan/domain';
 import type { Database } from '@capstan/database';
 import type { Found, Logger, Loop, Loops, Vault } from '@capstan/service-kit';
 import type { AskProvider } from '../provider/ask-provider.js';
+import type { AskPermissions } from '../provider/forge-permissions.js';
 import { judgeAnswer } from '../provider/judgement.js';
 import { cleanWords } from '../provider/provider-words.js';
 import { PROVIDER_ADDRESSES, type ProviderAddresses } from '../provider/targets.js';
@@ -19,6 +20,8 @@ export interface CredentialVerifierParts {
   readonly database: Database;
   readonly vault: Vault;
   readonly ask: AskProvider;
+  /** What is asked after a forge's token was found valid. */
+  readonly askPermissions: AskPermissions;
   readonly logger: Pick<Logger, 'error' | 'warn'>;
   /** Between two checks of one credential at one place. ms */
   readonly everyMs: number;
@@ -83,7 +86,7 @@ export class CredentialVerifier {
 
   /** Never rejects: what fails is due again when its claim lapses. */
   private async check(due: DueCheck): Promise<void> {
-    const { database, vault, ask, logger } = this.parts;
+    const { database, vault, ask, askPermissions, logger } = this.parts;
     const { secret, target } = due;
     try {
       const claimed = await claimCheck(database, due);
@@ -91,7 +94,10 @@ export class CredentialVerifier {
       if (claimed === null || value === null) return;
       const answer = await ask(target, value, this.end.signal);
       if (this.end.signal.aborted) return;
-      const { state, words } = judgeAnswer(target.call, answer);
+      const first = judgeAnswer(target.call, answer);
+      const { state, words } =
+        (first.state === 'valid' ? await askPermissions(due, value, this.end.signal) : undefined) ?? first;
+      if (this.end.signal.aborted) return;
       await recordCheck(database, claimed, { state, words: cleanWords(words, value) });
     } catch (error) {
       logger.warn({ secretId: secret.id, reason: errorText(error) }, `${secret.name} could not be verified`);

@@ -8,6 +8,7 @@ import { Reach } from '../address/reach.js';
 import { outside, type Outside } from '../egress.fixture.js';
 import { hostRules } from '../forward/host-rule.js';
 import { askProvider } from '../provider/ask-provider.js';
+import { askPermissions } from '../provider/forge-permissions.js';
 import { CredentialVerifier } from './verify-credential.loop.js';
 
 /** The providers as one server: what each answers to which key, and what it was sent. Their addresses aren't imitated. */
@@ -71,6 +72,7 @@ function verifier(): CredentialVerifier {
   );
   return new CredentialVerifier({
     ...{ database, vault, logger, everyMs: 300_000, ask: askProvider(reach, TIMEOUT_MS) },
+    askPermissions: askPermissions(database),
     providers: {
       anthropic: at('anthropic.provider.test'),
       openai: at('openai.provider.test', '/v1'),
