@@ -1,4 +1,5 @@
 import { symptomList } from '@capstan/api';
+import { agentHandlers } from './fake-agents.mjs';
 import { credentialHandlers, credentialsOf } from './fake-credentials.mjs';
 import { tokenHandlers } from './fake-tokens.mjs';
 import { parkedHandlers } from './fake-parked.mjs';
@@ -272,19 +273,7 @@ export function makeHandlers(world, announce) {
     deleteRepository: () => {
       throw new Refusal(409, 'repository_in_use', 'It has 5 live tasks.', { remedy: 'Cancel them first.' });
     },
-    listAgents: () => ({
-      items: [
-        {
-          name: 'claude-code',
-          title: 'Claude Code',
-          credentials: ['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN'],
-          options: ['CLAUDE_AUTH_MODE'],
-          set: ['ANTHROPIC_API_KEY'],
-        },
-        { name: 'codex', title: 'Codex', credentials: ['OPENAI_API_KEY'], options: [], set: [] },
-        { name: 'command', title: 'Command', credentials: [], options: [], set: [] },
-      ],
-    }),
+    ...agentHandlers(world, announce, (...words) => new Refusal(...words)),
     listTicketSources: () => ({ items: world.sources }),
     pollTicketSource: ({ params }) => {
       const source = world.sources.find(({ id }) => id === params.ticketSourceId);

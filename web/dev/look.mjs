@@ -136,6 +136,12 @@ const PAGES = {
       await page.getByRole('button', { name: 'Save the order' }).scrollIntoViewIfNeeded();
     },
   },
+  agents: { path: '/settings/agents', ready: '[data-testid=agent]' },
+  'agents-testing': {
+    path: '/settings/agents',
+    ready: '[data-testid=agent]',
+    act: (page) => page.getByRole('button', { name: 'Test Codex' }).click(),
+  },
   connection: { path: '/', act: (page) => page.getByTestId('connection').click() },
   actions: { path: taskIn('running', (task) => task.isLive), act: (page) => page.getByLabel('All actions').click() },
   'task-stalled': { path: taskIn('running', (task) => task.stalled) },
