@@ -8,7 +8,12 @@ import { Gate } from './gate.fixture.js';
 const NOTE = 'mkdir -p work && echo fine > work/note.txt && git add -A && git commit -qm "Write the note"';
 /** Longer than any of this takes: who comes to its end has not been stopped. */
 const SLOWLY = 'for i in $(seq 100); do sleep 1; done';
+/** Far more than egress waits, or anybody here. */
+const LIMIT_SECONDS = 900;
 const NEVER: Step = () => new Promise(() => undefined);
+
+/** Repositories with a key of their own: a limit is the key's, and holds for whoever uses it. */
+const WITH_OWN_KEYS = ['limited', 'overloaded'] as const;
 
 const ALL = AGENT_CLIS.map(({ agent }) => [agent, AGENT_TRAITS[agent]!] as const);
 const HEARING = ALL.flatMap(([agent, { interrupt }]) => (interrupt === true ? [agent] : []));
@@ -20,6 +25,7 @@ const sleepOf = (agent: string) => `86399.${ALL.findIndex(([name]) => name === a
 describe('What the port of agents promises, with the real programs', () => {
   let system: System;
   let model: ScriptedModel;
+  const overloads = new Map<string, number>();
   const held = new Map(DEAF.map(([agent]) => [agent, new Gate()]));
 
   /** What the model answers, by the title of the task. */
@@ -31,6 +37,14 @@ describe('What the port of agents promises, with the real programs', () => {
       `setsid sh -c 'echo $$ > "$HOME/child"; exec sleep ${sleepOf(agent)}' </dev/null >/dev/null 2>&1 & sleep 1`,
       // Without `$(…)` and `kill`: some of them look at a command before they run it.
       `read child < "$HOME/child" && test -d /proc/$child && ${NOTE}`,
+    ],
+    'Be limited': () => [{ status: 429, message: 'This would exceed your limit', retryAfterSeconds: LIMIT_SECONDS }],
+    'Be too many': (agent) => [
+      () => {
+        const times = (overloads.get(agent) ?? 0) + 1;
+        overloads.set(agent, times);
+        return times === 1 ? { status: 529, message: 'Overloaded' } : NOTE;
+      },
     ],
     'Be interrupted': () => [SLOWLY, NOTE],
     'Hear nothing': (agent) => [
@@ -50,11 +64,18 @@ describe('What the port of agents promises, with the real programs', () => {
     });
     system = await aSystem({
       env: { CAPSTAN_ISOLATION: 'require' },
-      repositories: AGENT_CLIS.map(({ agent, model: name, path }) => ({
-        ...{ fullName: `acme/${agent}`, webhook: false, ci: false },
-        settings: { agent: { agent, model: name, baseUrl: `${model.url}${path}`, env: { PATH: CLI_PATH } } },
-      })),
+      repositories: AGENT_CLIS.flatMap(({ agent, model: name, path }) =>
+        ['acme', ...WITH_OWN_KEYS].map((owner) => ({
+          ...{ fullName: `${owner}/${agent}`, webhook: false, ci: false },
+          settings: { agent: { agent, model: name, baseUrl: `${model.url}${path}`, env: { PATH: CLI_PATH } } },
+        })),
+      ),
     });
+    for (const { agent, secret } of AGENT_CLIS)
+      for (const owner of WITH_OWN_KEYS)
+        await system.capstan.call('PUT', `/api/secrets/${secret}`, {
+          ...{ value: `sk-${owner}-${agent}`, repositoryId: system.repositoryId(`${owner}/${agent}`) },
+        });
     for (const name of new Set(AGENT_CLIS.map(({ secret }) => secret)))
       await system.capstan.call('PUT', `/api/secrets/${name}`, { value: `sk-scripted-${name.toLowerCase()}` });
     // A minute is the shortest time that a run may have: it passes while the others are looked at.
@@ -66,8 +87,8 @@ describe('What the port of agents promises, with the real programs', () => {
     await model?.stop();
   });
 
-  const begin = async (agent: string, title: string, limits = {}): Promise<string> => {
-    const repositoryId = system.repositoryId(`acme/${agent}`);
+  const begin = async (agent: string, title: string, limits = {}, owner = 'acme'): Promise<string> => {
+    const repositoryId = system.repositoryId(`${owner}/${agent}`);
     const { id } = await system.post<Task>('/api/tasks', { repositoryId, title: `${title}, ${agent}!`, limits });
     return id;
   };
@@ -116,6 +137,32 @@ describe('What the port of agents promises, with the real programs', () => {
     // Committed only where the child was alive in the next call.
     expect(onlyRun(await ended(id)).outcome).toMatchObject({ kind: 'commits', commitCount: 1 });
     expect(processesOf(sleepOf(agent))).toEqual([]);
+  });
+
+  it.each(ALL)('%s: at its provider’s limit the run ends, and the task waits for its end at no cost', async (agent) => {
+    const waiting = async () => {
+      const id = await begin(agent, 'Be limited', {}, 'limited');
+      const detail = await system.until(id, 'its wait', ({ state, runs }) => state === 'queued' && runs.length > 0);
+      expect(onlyRun(detail).outcome).toMatchObject({ kind: 'rate_limited', symptom: 'agent_rate_limited' });
+      const database = await system.database();
+      const { rows } = await database.query<{ retries: number; seconds: number }>(
+        'select retries, extract(epoch from not_before - clock_timestamp())::float8 as seconds from task where id = $1',
+        [id],
+      );
+      expect(rows[0]!.retries).toBe(0);
+      expect(rows[0]!.seconds).toBeGreaterThan(LIMIT_SECONDS - 120);
+      expect(rows[0]!.seconds).toBeLessThanOrEqual(LIMIT_SECONDS);
+    };
+    await waiting();
+    // Another task of the same key waits as well, and its agent's provider isn't asked again.
+    await waiting();
+    expect(model.prompts.filter((prompt) => prompt.includes(`Be limited, ${agent}!`))).toHaveLength(1);
+  });
+
+  it.each(ALL)('%s: what its provider is too busy for is asked again, and the run goes on', async (agent) => {
+    const id = await begin(agent, 'Be too many', {}, 'overloaded');
+    expect(onlyRun(await ended(id)).outcome).toMatchObject({ kind: 'commits', commitCount: 1 });
+    expect(overloads.get(agent)).toBe(2);
   });
 
   it.each(HEARING)('%s: an interrupt ends its turn and nothing else: told to, it goes on', async (agent) => {
