@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { errorText, unreachable } from '@capstan/domain';
+import { forge } from '@capstan/forges';
 import { checkedConnection, type Checked, type Reach } from '../address/reach.js';
 import { hostPort } from '../forward/host-rule.js';
 import { isRefusal } from '../server/refusal.js';
@@ -25,7 +26,9 @@ export type AskProvider = (target: Target, value: string, signal: AbortSignal) =
  * followed: the credential goes to the address that was checked and to no other.
  */
 export function askProvider(reach: Reach, timeoutMs = TIMEOUT_MS): AskProvider {
-  return async (target, value, signal) => {
+  return async (target, credential, signal) => {
+    const value = shown(target, credential);
+    if (typeof value !== 'string') return value;
     if (!/^[\x21-\x7E]+$/.test(value))
       return { kind: 'unasked', words: 'The value holds a space, a line end or another character that no key has.' };
     const url = new URL(target.address);
@@ -51,7 +54,18 @@ const QUERIES: Readonly<Record<Call, string>> = {
   openai: '',
   'github-user': '',
   'github-repository': '',
+  'github-app': '',
 };
+
+/** What is sent of a credential: itself, or what an app proves itself with. */
+function shown({ app }: Target, credential: string): string | Extract<ProviderAnswer, { readonly kind: 'unasked' }> {
+  if (app === undefined) return credential;
+  try {
+    return forge('github').apps.proof({ kind: 'app', ...app, privateKey: credential, secret: 'The secret' });
+  } catch (error) {
+    return { kind: 'unasked', words: errorText(error) };
+  }
+}
 
 function headersOf(call: Call, value: string): Readonly<Record<string, string>> {
   const bearer = { authorization: `Bearer ${value}` };
@@ -66,6 +80,7 @@ function headersOf(call: Call, value: string): Readonly<Record<string, string>> 
       return { 'x-goog-api-key': value };
     case 'github-user':
     case 'github-repository':
+    case 'github-app':
       return { ...bearer, accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' };
     default:
       return unreachable(call);

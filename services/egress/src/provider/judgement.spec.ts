@@ -37,6 +37,28 @@ it.each<readonly [string, Call, ReturnType<typeof answered>, string, string]>([
     'inconclusive',
     'OAuth authentication is currently not supported.',
   ],
+  ['an app whose key is good', 'github-app', answered(200, { slug: 'capstan' }), 'valid', ''],
+  [
+    'a key of an app that was revoked',
+    'github-app',
+    answered(401, { message: 'A JSON web token could not be decoded' }),
+    'refused',
+    'A JSON web token could not be decoded',
+  ],
+  [
+    'an app that is gone',
+    'github-app',
+    answered(404, { message: 'Integration not found' }),
+    'refused',
+    'Integration not found',
+  ],
+  [
+    'a clock that is wrong',
+    'github-app',
+    answered(401, { message: "'Issued at' claim ('iat') must be an Integer" }),
+    'inconclusive',
+    "'Issued at' claim ('iat') must be an Integer",
+  ],
   [
     'a wrong key at OpenAI',
     'openai',

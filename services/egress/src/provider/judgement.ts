@@ -20,6 +20,9 @@ export function judgeAnswer(call: Call, answer: ProviderAnswer): Judgement {
   if (status >= 200 && status < 300) return judgeSuccess(call, answer);
   // It is the list of models that is not for subscriptions; Claude Code may work with the token all the same.
   if (call === 'anthropic-token' && /\bOAuth authentication is\b/i.test(words)) return { state: 'inconclusive', words };
+  // The machine's clock is wrong, and not the app's key; a deleted app is not found.
+  if (call === 'github-app' && /'(exp|iat)'/.test(words)) return { state: 'inconclusive', words };
+  if (call === 'github-app' && status === 404) return { state: 'refused', words };
   if (status === 401 || status === 402) return { state: error.expired ? 'expired' : 'refused', words };
   if (status === 400 && error.keyInvalid) return { state: error.expired ? 'expired' : 'refused', words };
   if (status === 403) return judgeForbidden(answer, error, words);

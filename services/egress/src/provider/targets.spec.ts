@@ -104,3 +104,12 @@ it('asks with a repository’s own secret for that one alone, and with the works
   expect(places(own, users, [own, all])).toEqual(['github-repository https://api.github.com/repos/acme/a private']);
   expect(places(all, users, [own, all])).toEqual(['github-repository https://api.github.com/repos/acme/b private']);
 });
+
+it('asks about the key of an app at its own forge alone, whatever repositories name it', () => {
+  const app = { appId: 7, slug: 'capstan', apiUrl: 'https://api.github.com' };
+  const key = { ...secret('GITHUB_APP_1_KEY'), app };
+  const elsewhere = user('a', claude, { credentialSecret: key.name, apiUrl: 'https://evil.example/api/v3' });
+  expect(targetsOf(key, { secrets: [key], repositories: [elsewhere] }, PROVIDER_ADDRESSES)).toEqual([
+    { call: 'github-app', address: 'https://api.github.com/app', subject: 'capstan', trust: 'private', app },
+  ]);
+});

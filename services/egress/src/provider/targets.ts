@@ -1,10 +1,11 @@
 import { credentialsFor, knownCredential, type KnownCredential } from '@capstan/agents';
-import type { Repository, Secret } from '@capstan/database';
+import type { ForgeApp, Repository, Secret } from '@capstan/database';
 import { unreachable } from '@capstan/domain';
 import type { AddressTrust } from '@capstan/service-kit';
 
 /** What is asked of whom, and how the credential is shown there. */
-export type Call = 'anthropic-key' | 'anthropic-token' | 'openai' | 'gemini' | 'github-user' | 'github-repository';
+export type Call =
+  'anthropic-key' | 'anthropic-token' | 'openai' | 'gemini' | 'github-user' | 'github-repository' | 'github-app';
 
 /** One place where a credential is asked about. */
 export interface Target {
@@ -15,7 +16,12 @@ export interface Target {
   readonly subject: string;
   /** Whether a person named the host, so that it may be in the house. */
   readonly trust: AddressTrust;
+  /** The app whose key the credential is: what is shown is a proof that is made with it. */
+  readonly app?: KeyOf;
 }
+
+/** An app at a forge, by what it proves itself. */
+export type KeyOf = Pick<ForgeApp, 'appId' | 'slug' | 'apiUrl'>;
 
 /** Where the providers are, without a slash at the end. */
 export type ProviderAddresses = Readonly<Record<KnownCredential['provider'], string>>;
@@ -27,7 +33,10 @@ export const PROVIDER_ADDRESSES: ProviderAddresses = {
   github: 'https://api.github.com',
 };
 
-export type NamedSecret = Pick<Secret, 'id' | 'repositoryId' | 'userId' | 'name'>;
+export type NamedSecret = Pick<Secret, 'id' | 'repositoryId' | 'userId' | 'name'> & {
+  /** Of the key of an app. */
+  readonly app?: KeyOf | null;
+};
 export type CredentialUser = Pick<Repository, 'id' | 'fullName' | 'apiUrl' | 'credentialSecret' | 'agent'>;
 
 /** A workspace's secrets, and the repositories that use them. */
@@ -41,6 +50,8 @@ export interface CredentialWorld {
  * takes it to. A key that no repository uses yet is asked about at its provider; one that is nothing's, nowhere.
  */
 export function targetsOf(secret: NamedSecret, world: CredentialWorld, providers: ProviderAddresses): Target[] {
+  // The forge of an app is asked whether it knows the key; no repository's address ever is.
+  if (secret.app) return atApp(secret.app);
   const users = usersOf(secret, world);
   const known = knownCredential(secret.name);
   const targets = [
@@ -59,6 +70,11 @@ function usersOf(secret: NamedSecret, { secrets, repositories }: CredentialWorld
   if (secret.repositoryId !== null) return repositories.filter(({ id }) => id === secret.repositoryId);
   const own = new Set(secrets.filter(({ name }) => name === secret.name).map(({ repositoryId }) => repositoryId));
   return repositories.filter(({ id }) => !own.has(id));
+}
+
+function atApp(app: KeyOf): Target[] {
+  const address = plainAddress(app.apiUrl, '/app');
+  return address === null ? [] : [{ call: 'github-app', address, subject: app.slug, trust: 'private', app }];
 }
 
 function atForge({ apiUrl, fullName }: CredentialUser): readonly Target[] {

@@ -1,6 +1,14 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import { Database, migrate, type CredentialCheck, type Outbox, type Repository } from '@capstan/database';
+import {
+  Database,
+  ForgeApp,
+  migrate,
+  newId,
+  type CredentialCheck,
+  type Outbox,
+  type Repository,
+} from '@capstan/database';
 import type { Id } from '@capstan/domain';
 import { Loops, Vault, openLogger } from '@capstan/service-kit';
 import { aRepository, eventually, testDatabase, type TestDatabase } from '@capstan/test-support';
@@ -166,6 +174,37 @@ it('asks each provider in its own way, and keeps what it said', async () => {
   expect(told).toHaveLength(5);
   const kept = JSON.stringify([await checks(), told, lines]);
   for (const value of Object.values(values)) expect(kept).not.toContain(value);
+});
+
+it('asks about the key of an app with a proof, and never shows the key', async () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
+  const { workspaceId } = repository;
+  const name = 'GITHUB_APP_1_KEY';
+  await database.transaction(async (tx) => {
+    await tx.insert(ForgeApp, {
+      ...{
+        id: newId(),
+        workspaceId,
+        forge: 'github',
+        apiUrl: at('ghe.house.test', '/api/v3'),
+        appId: 7,
+        slug: 'capstan',
+      },
+      ...{ name: 'Capstan', owner: 'acme', url: '', credentialSecret: name, webhookSecret: null },
+    });
+    await vault.put(tx, { workspaceId, repositoryId: null, name }, pem);
+    await tx.query('update repository set credential_secret = $2, api_url = $3 where id = $1', [
+      ...[repository.id, name, at('models.house.test', '/api/v3')],
+    ]);
+  });
+  answers.set('ghe.house.test', says(200, { slug: 'capstan' }));
+  await once();
+  expect(await checks()).toMatchObject([{ name, subject: 'capstan', state: 'valid' }]);
+  expect(asked.map(({ host, url }) => [host, url])).toEqual([['ghe.house.test', '/api/v3/app']]);
+  expect(asked[0]!.headers.authorization).toMatch(/^Bearer [\w-]+\.[\w-]+\.[\w-]+$/);
+  expect(JSON.stringify([asked, await checks(), lines])).not.toContain(pem.split('\n')[3]);
+  await database.query('delete from forge_app');
 });
 
 it('asks about a forge’s token at each of its repositories, and at an agent’s own endpoint', async () => {

@@ -20,7 +20,10 @@ export async function readCredentials(database: Database): Promise<CredentialSna
   return database.transaction(async (tx) => {
     const [{ now } = { now: new Date(0) }] = await tx.query<{ now: Date }>('select clock_timestamp() as now');
     const secrets = await tx.query<CredentialSnapshot['secrets'][number]>(
-      `select s.id, s.workspace_id, s.repository_id, s.user_id, s.name, s.version, s.verify_asked_at
+      `select s.id, s.workspace_id, s.repository_id, s.user_id, s.name, s.version, s.verify_asked_at,
+              (select jsonb_build_object('appId', a.app_id, 'slug', a.slug, 'apiUrl', a.api_url) from forge_app a
+                where a.workspace_id = s.workspace_id and a.credential_secret = s.name and a.removed_at is null
+                  and s.repository_id is null and s.user_id is null) as app
          from secret s left join repository r on r.id = s.repository_id where r.archived_at is null`,
     );
     const repositories = await tx.query<CredentialSnapshot['repositories'][number]>(

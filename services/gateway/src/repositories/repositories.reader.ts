@@ -20,7 +20,9 @@ type Row = RepositoryRow & {
 
 const SELECT = `
   select r.*,
-    exists (select from secret s where s.repository_id = r.id and s.name = '${WEBHOOK_SECRET}') as webhook_secret_set,
+    (exists (select from secret s where s.repository_id = r.id and s.name = '${WEBHOOK_SECRET}')
+      or exists (select from forge_app a where a.workspace_id = r.workspace_id and a.removed_at is null
+                   and a.credential_secret = r.credential_secret and a.webhook_secret is not null)) as webhook_secret_set,
     (select jsonb_build_object('id', a.id, 'slug', a.slug) from forge_app a where a.workspace_id = r.workspace_id
         and a.credential_secret = r.credential_secret and a.removed_at is null) as forge_app,
     (select max(d.received_at) from delivery d where d.repository_id = r.id) as last_delivery_at,
