@@ -17,6 +17,7 @@ export * from './supervisor/protocol.js';
 export * from './symptom/entry.js';
 export * from './symptom/symptom.js';
 export * from './symptom/waiting.js';
+export * from './task/cost.js';
 export * from './task/dependencies.js';
 export * from './task/task.js';
 export * from './task/trace.js';

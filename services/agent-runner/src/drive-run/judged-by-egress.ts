@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { costLimitReached } from '@capstan/domain';
+import { spentBudget, type RunCost } from '@capstan/domain';
 import type { AgentAdapter, Judgement } from '@capstan/agents';
 import type { Database, Run } from '@capstan/database';
 
@@ -55,22 +55,20 @@ async function judgedByBudget(
   const kind = judgement.outcome?.kind;
   if (kind !== 'failed' && kind !== 'credential_refused') return judgement;
   const { maxCostUsd } = run.limits;
-  let cost = await readCost(database, run.taskId);
-  if (!costLimitReached(cost, maxCostUsd)) {
+  let cost = spentBudget(await readCosts(database, run.taskId), maxCostUsd);
+  if (cost === null) {
     await pause(WRITTEN_AFTER_MS);
-    cost = await readCost(database, run.taskId);
+    cost = spentBudget(await readCosts(database, run.taskId), maxCostUsd);
   }
-  if (!costLimitReached(cost, maxCostUsd)) return judgement;
+  if (cost === null) return judgement;
   const detail = `The task has cost $${cost.toFixed(2)} of $${maxCostUsd.toFixed(2)}`;
   return { verdict: 'outcome', outcome: { kind: 'limit_reached', detail, symptom: 'cost_limit' } };
 }
 
-/** What a task cost over all its runs, USD: of each run what its agent told, or what egress counted where that is more. */
-async function readCost(database: Database, taskId: string): Promise<number> {
-  const [row] = await database.query<{ cost: number }>(
-    `select coalesce(sum(greatest(r.cost_usd, (select sum(m.cost_usd) from model_use m where m.run_id = r.id))), 0)::float8 as cost
-       from run r where r.task_id = $1`,
+function readCosts(database: Database, taskId: string): Promise<RunCost[]> {
+  return database.query(
+    `select r.cost_usd::float8 as told_usd, coalesce(sum(m.cost_usd), 0)::float8 as counted_usd
+       from run r left join model_use m on m.run_id = r.id where r.task_id = $1 group by r.id`,
     [taskId],
   );
-  return row!.cost;
 }

@@ -1,4 +1,4 @@
-import { LEASE_MS, type Id, type SymptomCode } from '@capstan/domain';
+import { LEASE_MS, spentBudget, type Id, type RunCost, type SymptomCode } from '@capstan/domain';
 import { runChanged, runStart } from '@capstan/events';
 import { MAX_ROW_ATTEMPTS, rowError, tellParked, type Database, type Run, type Tx } from '@capstan/database';
 
@@ -123,24 +123,30 @@ export async function renewLeases(
   owner: string,
   held: readonly { readonly id: Id; readonly epoch: number }[],
 ): Promise<readonly RenewedRun[]> {
-  return database.query<RenewedRun>(
+  type Row = Omit<RenewedRun, 'spent'> & { readonly costs: readonly RunCost[]; readonly maxCostUsd: number };
+  const rows = await database.query<Row>(
     `update run r set lease_expires_at = clock_timestamp() + $2 * interval '1 ms'
        from task t join workspace w on w.id = t.workspace_id join repository p on p.id = t.repository_id
-            cross join lateral (select sum(u.cost_usd) as cost, coalesce((t.limits->>'maxCostUsd')::numeric, p.max_cost_usd) as most
-                                  from run u where u.task_id = t.id) spent,
+            cross join lateral (
+              select jsonb_agg(jsonb_build_object('toldUsd', u.cost_usd, 'countedUsd',
+                       coalesce((select sum(m.cost_usd) from model_use m where m.run_id = u.id), 0))) as costs
+                from run u where u.task_id = t.id) spent,
             unnest($3::uuid[], $4::int[]) as held(id, epoch)
       where r.id = held.id and r.epoch = held.epoch and r.owner = $1 and r.state <> 'finished' and t.id = r.task_id
       returning r.id, r.epoch, (t.intent is not null or t.current_run_id is distinct from r.id
                                 or t.state not in ('provisioning','running')) as unwanted,
                 w.paused_at is not null as paused,
                 exists (select from run_command c where c.run_id = r.id and c.answered_at is null) as commanded,
-                case when spent.cost > 0 and spent.cost >= spent.most
-                     then jsonb_build_object('costUsd', to_char(spent.cost, 'FM999999990.00'), 'maxCostUsd', to_char(spent.most, 'FM999999990.00'))
-                end as spent,
+                spent.costs, coalesce((t.limits->>'maxCostUsd')::numeric, p.max_cost_usd)::float8 as max_cost_usd,
                 (select to_json(max(m.limited_until))#>>'{}' from model_use m
                   where m.run_id = r.id and m.limited_until > clock_timestamp()) as limited_until`,
     [owner, LEASE_MS, held.map(({ id }) => id), held.map(({ epoch }) => epoch)],
   );
+  return rows.map(({ costs, maxCostUsd, ...run }) => {
+    const cost = spentBudget(costs, maxCostUsd);
+    const spent = cost === null ? null : { costUsd: cost.toFixed(2), maxCostUsd: maxCostUsd.toFixed(2) };
+    return { ...run, spent };
+  });
 }
 
 /** Gives back a run that could not be driven, with the failure counted on its row, unless a newer epoch has it. */

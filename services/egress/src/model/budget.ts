@@ -1,33 +1,23 @@
 import type { Database } from '@capstan/database';
-import { AGENT_TEST_CALLS, costLimitReached } from '@capstan/domain';
+import { AGENT_TEST_CALLS, costLimitReached, spentBudget, type RunCost } from '@capstan/domain';
 import type { LiveRun } from '../admit/live-runs.js';
 import type { Recorder } from '../record/recorder.js';
 import type { Refusal } from '../server/refusal.js';
 
-interface Cost {
-  readonly runId: string;
-  /** As the agent's program told it, USD. */
-  readonly told: number;
-  /** As egress counted it, USD. */
-  readonly counted: number;
-}
-
-/**
- * Whether a task may ask a model once more. What it cost is known from two sides, the agent's own account and the tokens
- * of the answers; of each run the higher counts. @throws TransientError while Postgres is away.
- */
+/** Whether a task may ask a model once more, by what it cost so far. @throws TransientError while Postgres is away. */
 export async function checkBudget(database: Database, recorder: Recorder, run: LiveRun): Promise<Refusal | null> {
   if (run.isTest === true) return checkTest(recorder, run);
-  const rows = await database.query<Cost>(
-    `select r.id as run_id, r.cost_usd::float8 as told, coalesce(sum(m.cost_usd), 0)::float8 as counted
+  const rows = await database.query<RunCost & { readonly runId: string }>(
+    `select r.id as run_id, r.cost_usd::float8 as told_usd, coalesce(sum(m.cost_usd), 0)::float8 as counted_usd
        from run r left join model_use m on m.run_id = r.id where r.task_id = $1 group by r.id`,
     [run.taskId],
   );
-  const cost = rows.reduce((sum, { runId, told, counted }) => {
-    return sum + Math.max(told, counted + recorder.unwrittenCost(runId));
-  }, 0);
   const { maxCostUsd } = run.limits;
-  if (!costLimitReached(cost, maxCostUsd)) return null;
+  const costs = rows.map(({ runId, toldUsd, countedUsd }) => {
+    return { toldUsd, countedUsd: countedUsd + recorder.unwrittenCost(runId) };
+  });
+  const cost = spentBudget(costs, maxCostUsd);
+  if (cost === null) return null;
   return {
     reason: 'budget',
     status: 403,
