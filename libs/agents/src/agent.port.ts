@@ -111,6 +111,8 @@ export interface AgentAdapter {
   readonly options?: readonly string[];
   /** Credentials that have to be in the pod as they are, since its program takes them to its provider by itself. */
   readonly direct?: readonly string[];
+  /** Hosts that its program may talk to beside the model door: its provider's. That of another is a way out to somebody's account there. */
+  readonly hosts: readonly string[];
   /**
    * Those of `credentials` that are of use with these settings and choices; all of them unless told. Never throws: what
    * can't work is for {@link AgentAdapter.validate} to say.

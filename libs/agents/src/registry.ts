@@ -22,6 +22,11 @@ export const AGENT_NAMES: readonly string[] = AGENTS.map(({ name }) => name);
 /** Secrets that are a choice, not a key: their values are words that honest work may hold. */
 export const AGENT_CHOICES: readonly string[] = AGENTS.flatMap(({ options = [] }) => options);
 
+/** Hosts of that agent's provider; none of one that isn't known any more. */
+export function agentHosts(name: string): readonly string[] {
+  return AGENTS.find((each) => each.name === name)?.hosts ?? [];
+}
+
 /** The adapter of that name. Throws UserError `agent_unknown` with the field `agent`. */
 export function agent(name: string): AgentAdapter {
   const found = AGENTS.find((each) => each.name === name);

@@ -2,6 +2,7 @@ import { UserError } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation, Steering } from '../agent.port.js';
 import { cliSettings } from '../cli/cli-settings.schema.js';
 import { modelAddress } from '../cli/model-address.js';
+import { ANTHROPIC_HOSTS } from '../cli/provider-hosts.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeClaude } from './claude.judgement.js';
 import { parseClaude } from './claude.parser.js';
@@ -22,6 +23,7 @@ export const claudeCodeAgent: AgentAdapter = {
   program: claudeProgram,
   credentials: [API_KEY, OAUTH_TOKEN],
   options: [AUTH_MODE],
+  hosts: ANTHROPIC_HOSTS,
   takes(_, choices) {
     const wanted = MODES[choices[AUTH_MODE] ?? ''];
     return wanted === undefined ? [API_KEY, OAUTH_TOKEN] : [wanted];

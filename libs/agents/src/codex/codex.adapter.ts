@@ -2,6 +2,7 @@ import { UserError } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation } from '../agent.port.js';
 import { cliSettings } from '../cli/cli-settings.schema.js';
 import { modelAddress } from '../cli/model-address.js';
+import { OPENAI_HOSTS } from '../cli/provider-hosts.js';
 import { agentEnvironment } from '../environment.js';
 import { API_KEY, codexConfig } from './codex-config.js';
 import { judgeCodex } from './codex.judgement.js';
@@ -16,6 +17,7 @@ export const codexAgent: AgentAdapter = {
   title: 'Codex',
   program: codexProgram,
   credentials: [API_KEY],
+  hosts: OPENAI_HOSTS,
   validate(settings) {
     settingsOf(settings);
   },

@@ -1,5 +1,6 @@
 import { unreachable } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation, ParseState, ParseStep, Steering } from '../agent.port.js';
+import { ANTHROPIC_HOSTS, GOOGLE_HOSTS, OPENAI_HOSTS } from '../cli/provider-hosts.js';
 import { agentEnvironment } from '../environment.js';
 import { oneLine, storableText } from '../storable.js';
 import { commandSettings, PROMPT_FILE_PLACEHOLDER } from './command-settings.schema.js';
@@ -17,6 +18,7 @@ export const commandAgent: AgentAdapter = {
   name: 'command',
   title: 'Command',
   credentials: [],
+  hosts: [...ANTHROPIC_HOSTS, ...OPENAI_HOSTS, ...GOOGLE_HOSTS],
   validate(settings) {
     commandSettings(settings);
   },

@@ -21,6 +21,8 @@ export const copilotAgent: AgentAdapter = {
   program: copilotProgram,
   credentials: SECRETS,
   direct: [GITHUB_TOKEN],
+  // It changes its token at the API of GitHub itself.
+  hosts: ['*.githubcopilot.com', 'api.github.com', 'copilot-proxy.githubusercontent.com'],
   takes: ({ baseUrl }) => [baseUrl === undefined ? GITHUB_TOKEN : ENDPOINT_KEY],
   validate(settings) {
     settingsOf(settings);

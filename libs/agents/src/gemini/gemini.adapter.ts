@@ -1,6 +1,7 @@
 import type { AgentAdapter, AgentCommand, AgentInvocation } from '../agent.port.js';
 import { cliSettings } from '../cli/cli-settings.schema.js';
 import { modelAddress } from '../cli/model-address.js';
+import { GOOGLE_HOSTS } from '../cli/provider-hosts.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeGemini, type GeminiFacts } from './gemini.judgement.js';
 import { parseGemini } from './gemini.parser.js';
@@ -16,6 +17,7 @@ export const geminiAgent: AgentAdapter = {
   title: 'Gemini CLI',
   program: geminiProgram,
   credentials: [API_KEY],
+  hosts: GOOGLE_HOSTS,
   validate(settings) {
     settingsOf(settings);
   },

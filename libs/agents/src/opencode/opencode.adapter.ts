@@ -2,6 +2,7 @@ import { UserError } from '@capstan/domain';
 import type { AgentAdapter, AgentCommand, AgentInvocation, AgentSettings } from '../agent.port.js';
 import { cliSettings, type CliSettings } from '../cli/cli-settings.schema.js';
 import { modelAddress } from '../cli/model-address.js';
+import { ANTHROPIC_HOSTS, GOOGLE_HOSTS, OPENAI_HOSTS } from '../cli/provider-hosts.js';
 import { agentEnvironment } from '../environment.js';
 import { judgeOpencode, type OpencodeFacts } from './opencode.judgement.js';
 import { parseOpencode } from './opencode.parser.js';
@@ -28,6 +29,7 @@ export const opencodeAgent: AgentAdapter = {
   title: 'OpenCode',
   program: opencodeProgram,
   credentials: SECRETS,
+  hosts: [...ANTHROPIC_HOSTS, ...OPENAI_HOSTS, ...GOOGLE_HOSTS],
   takes({ model, baseUrl }) {
     if (baseUrl !== undefined) return [KEYS.openai];
     const [provider] = split(model ?? '');

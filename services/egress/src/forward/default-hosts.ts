@@ -1,3 +1,4 @@
+import { agentHosts } from '@capstan/agents';
 import { hostRules, type HostRule } from './host-rule.js';
 
 /**
@@ -24,34 +25,9 @@ const PACKAGE_HOSTS: Readonly<Record<string, readonly string[]>> = {
   haskell: ['hackage.haskell.org'],
 };
 
-/**
- * What the programs of a provider talk to when they do it directly: with a log-in of their own, or to make one. Keys that
- * Capstan keeps are added at the model door and nowhere else.
- */
-const ANTHROPIC = ['api.anthropic.com', 'claude.ai', 'console.anthropic.com', 'platform.claude.com'];
-const OPENAI = ['api.openai.com', 'auth.openai.com', 'chatgpt.com'];
-const GOOGLE = [
-  'generativelanguage.googleapis.com',
-  'cloudcode-pa.googleapis.com',
-  'oauth2.googleapis.com',
-  'accounts.google.com',
-];
-// The Copilot CLI changes its token at the API of GitHub itself.
-const COPILOT = ['*.githubcopilot.com', 'api.github.com', 'copilot-proxy.githubusercontent.com'];
-
-/** An agent reaches its own provider: that of another is a way out to somebody's account there. */
-const PROVIDER_HOSTS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['claude-code', ANTHROPIC],
-  ['codex', OPENAI],
-  ['gemini', GOOGLE],
-  ['copilot', COPILOT],
-  ['opencode', [...ANTHROPIC, ...OPENAI, ...GOOGLE]],
-  ['command', [...ANTHROPIC, ...OPENAI, ...GOOGLE]],
-]);
-
 const PACKAGE_RULES = hostRules(Object.values(PACKAGE_HOSTS).flat()).rules;
 
 /** What every run of an agent may reach. */
 export function defaultRules(agent: string): readonly HostRule[] {
-  return [...PACKAGE_RULES, ...hostRules(PROVIDER_HOSTS.get(agent) ?? []).rules];
+  return [...PACKAGE_RULES, ...hostRules(agentHosts(agent)).rules];
 }
