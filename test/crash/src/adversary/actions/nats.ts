@@ -103,7 +103,21 @@ async function streamNames(manager: JetStreamManager): Promise<string[]> {
   return (await manager.streams.list().next()).map(({ config }) => config.name);
 }
 
+const TRIES = 3;
+
+/** A server that was stopped or started just now may close a connection that it made: it is then asked again. */
 async function withNats(stage: Stage, work: (connection: NatsConnection) => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await withConnection(stage, work);
+    } catch (error) {
+      if (tries === TRIES) throw error;
+      await pause(1_000);
+    }
+  }
+}
+
+async function withConnection(stage: Stage, work: (connection: NatsConnection) => Promise<void>): Promise<void> {
   const url = new URL(stage.natsUrl);
   const connection = await connect({
     servers: url.host,
