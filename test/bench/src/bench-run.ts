@@ -5,6 +5,7 @@ import type { BenchConfig, BenchName } from './bench.config.js';
 import { benchBurst } from './burst.bench.js';
 import { setClock } from './clock.js';
 import { benchDispatch } from './dispatch.bench.js';
+import { benchEgress } from './egress.bench.js';
 import { benchIdle } from './idle.bench.js';
 import { benchLog } from './log.bench.js';
 import { describeMachine, renderMachine, type Machine } from './machine.js';
@@ -29,6 +30,7 @@ const SCENE: Readonly<Record<BenchName, Scene>> = {
   burst: 'laptop',
   dispatch: 'laptop',
   reaction: 'laptop',
+  egress: 'laptop',
   takeover: 'runners apart',
   scale: 'full',
 };
@@ -57,6 +59,8 @@ function bench(name: BenchName, stage: Stage, options: BenchOptions): Promise<Be
       return benchDispatch(stage, options);
     case 'reaction':
       return benchReaction(stage, options);
+    case 'egress':
+      return benchEgress(stage, options);
     case 'takeover':
       return benchTakeover(stage, options);
     case 'scale':

@@ -11,6 +11,7 @@ export const BENCHES = [
   'burst',
   'dispatch',
   'reaction',
+  'egress',
   'takeover',
   'scale',
 ] as const;
