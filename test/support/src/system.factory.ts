@@ -124,6 +124,8 @@ export class System {
         CAPSTAN_TICKET_POLL_INTERVAL_MS: '2000',
         // The ticket agent and the spec speak through files outside of its worktree.
         CAPSTAN_ISOLATION: 'off',
+        // Nothing of whoever runs the tests.
+        CAPSTAN_LOGIN_HOME: '',
         ...this.options.env,
       },
       readyWithinMs: 90_000,

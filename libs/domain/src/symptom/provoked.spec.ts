@@ -75,7 +75,7 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
   ],
   [
     'services/agent-runner/src/test-agent/test-agent.medium.spec.ts',
-    'of a runner that died, or that nobody was there for',
+    'of a runner that died, or that nobody was there for, are answered and not begun again',
     'agent_test_lost',
   ],
   [

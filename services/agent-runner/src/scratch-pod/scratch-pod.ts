@@ -132,7 +132,7 @@ export class ScratchPod {
         if (!(error instanceof TransientError) || signal.aborted) throw error;
       }
       if (performance.now() > until)
-        throw new TransientError('the pod could not be asked', { code: 'pod_unreachable' });
+        throw new TransientError('the pod could not be asked', { code: 'pod_lost' });
       await pause(RETRY_MS, undefined, { signal });
     }
   }

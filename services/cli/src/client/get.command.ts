@@ -3,6 +3,7 @@ import type { Command, CommandContext } from '../command.js';
 import { EXIT, UsageError, type ExitCode } from '../exit-code.js';
 import { ageOf, plain, shorten, wordsOf, type Terminal } from '../terminal.js';
 import { gatewayOf } from './gateway-client.js';
+import { getAgents } from './get-agents.js';
 import { getParked } from './parked.command.js';
 import { paintState, pullRequestWords, stateOption, stateWords, whyWords } from './task-words.js';
 
@@ -11,8 +12,8 @@ const MOST_TASKS = 200;
 
 export const getCommand: Command = {
   name: 'get',
-  usage: 'get tasks|pods|parked',
-  summary: 'List tasks, newest first, or pods, or what failed too often and was parked.',
+  usage: 'get tasks|pods|agents|parked',
+  summary: 'List tasks, newest first, or pods, or agents, or what failed too often and was parked.',
   options: {
     state: { type: 'string', value: 'STATE', help: 'tasks in this state only, e.g. running' },
     search: { type: 'string', value: 'TEXT', help: 'tasks whose title or ticket has this text' },
@@ -50,11 +51,15 @@ async function get(context: CommandContext): Promise<ExitCode> {
       showPods(page.items, new Map(repositories.items.map(({ id, fullName }) => [id, fullName])), terminal);
       return EXIT.ok;
     }
+    case 'agents':
+    case 'agent':
+      await getAgents(context);
+      return EXIT.ok;
     case 'parked':
       await getParked(context, limitOption(options['limit']));
       return EXIT.ok;
     default:
-      throw new UsageError(`unsupported resource "${args[0] ?? ''}"; expected tasks, pods or parked`);
+      throw new UsageError(`unsupported resource "${args[0] ?? ''}"; expected tasks, pods, agents or parked`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { TransientError, errorText } from '@capstan/domain';
 import type { CliConfig } from '../cli.config.js';
@@ -152,6 +153,8 @@ export class Launcher {
     return {
       // Nothing stands between the host and a Postgres of our own.
       ...(this.config.databaseUrl === undefined ? { CAPSTAN_DATABASE_PREPARED: 'true' } : {}),
+      // On a person's own machine the log-ins of their agents' programs stand in for secrets; set it to nothing for none.
+      CAPSTAN_LOGIN_HOME: homedir(),
       ...this.config.environment,
       CAPSTAN_DATA_DIR: this.directory.path,
       CAPSTAN_DATABASE_URL: servers.databaseUrl,

@@ -46,6 +46,7 @@ const BODIES: Partial<Record<RouteName, Record<string, unknown>>> = {
   patchRepository: { version: 1, instructions: 'i', agent: AGENT },
   putSecret: { value: 'v' },
   putOwnSecret: { value: 'v' },
+  testAgent: { repositoryId: ID },
   putModelOrder: { entries: [{ kind: 'key', secret: 'OPENAI_API_KEY' }] },
 };
 
