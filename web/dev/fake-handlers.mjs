@@ -1,6 +1,7 @@
 import { symptomList } from '@capstan/api';
 import { agentHandlers } from './fake-agents.mjs';
 import { credentialHandlers, credentialsOf } from './fake-credentials.mjs';
+import { forgeAppHandlers } from './fake-forge-apps.mjs';
 import { tokenHandlers } from './fake-tokens.mjs';
 import { parkedHandlers } from './fake-parked.mjs';
 import { eventsOf, headOf, linesOf, networkOf, podsOf, pullRequestOf, runsOf } from './fake-views.mjs';
@@ -241,6 +242,7 @@ export function makeHandlers(world, announce) {
     listRepositories: () => ({ items: world.repositories }),
     repository: ({ params }) => world.repositories.find(({ id }) => id === params.repositoryId),
     ...tokenHandlers(world),
+    ...forgeAppHandlers(world),
     createRepository: ({ body }) => {
       if (body.token === 'bad')
         throw new Refusal(422, 'token_refused', 'The forge refused the token (401).', {

@@ -41,6 +41,7 @@ function repository(fullName, more = {}) {
     allowSubmoduleFetch: false,
     egressHosts: [],
     credentialSecret: 'GITHUB_TOKEN',
+    forgeApp: null,
     limits: LIMITS,
     webhookUrl: `https://capstan.acme.dev/hooks/github/${idOf(fullName)}`,
     webhookSecretSet: true,

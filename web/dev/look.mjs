@@ -99,10 +99,23 @@ const PAGES = {
   },
   'repositories-token-narrow': { path: '/repositories', act: (page) => testedToken(page, 'narrow') },
   'repositories-token-private': { path: '/repositories', act: (page) => testedToken(page, 'private') },
+  'repositories-token-blind': { path: '/repositories', act: (page) => testedToken(page, 'blind') },
   'repositories-token-ready': { path: '/repositories', act: (page) => testedToken(page, 'all') },
   'repositories-token-stored': {
     path: '/repositories',
     act: (page) => page.getByRole('button', { name: 'Test the token' }).first().click(),
+  },
+  'repositories-app': {
+    path: '/repositories',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Add a repository' }).click();
+      await page.locator('label').filter({ hasText: 'As a GitHub App' }).click();
+    },
+  },
+  'github-app': { path: '/settings/github-app', ready: '[data-testid=forge-app]' },
+  'github-app-installed': {
+    path: '/settings/github-app?installation_id=1&setup_action=install',
+    ready: '[role=status]',
   },
   pods: { path: '/pods' },
   parked: { path: '/parked', ready: '[data-testid=parked-row]' },

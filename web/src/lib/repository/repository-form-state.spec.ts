@@ -5,6 +5,21 @@ import { change, creation, draftOf } from './repository-form-state.ts';
 const stored = (agent: Repository['agent']) =>
   ({ ...({} as Repository), fullName: 'acme/app', version: 3, agent, limits: {} }) as Repository;
 
+it('connects with a token or as an app, and never sends both', () => {
+  const draft = { ...draftOf(null), token: 'ghp_1', appSecret: 'GITHUB_APP_1_KEY', agent: 'codex' };
+  expect(creation(draft)).toMatchObject({ token: 'ghp_1' });
+  expect(creation(draft)).not.toHaveProperty('credentialSecret');
+  const asApp = creation({ ...draft, connection: 'app' });
+  expect(asApp).toMatchObject({ credentialSecret: 'GITHUB_APP_1_KEY' });
+  expect(asApp).not.toHaveProperty('token');
+  const before = { ...stored({ agent: 'codex' }), credentialSecret: 'GITHUB_TOKEN', forgeApp: null };
+  expect(change(draft, before)).not.toHaveProperty('credentialSecret');
+  expect(change({ ...draft, connection: 'app' }, before)).toMatchObject({ credentialSecret: 'GITHUB_APP_1_KEY' });
+  const app = { ...before, credentialSecret: 'GITHUB_APP_1_KEY', forgeApp: { id: '1', slug: 'capstan' } };
+  expect(draftOf(app)).toMatchObject({ connection: 'app', appSecret: 'GITHUB_APP_1_KEY' });
+  expect(change(draftOf(app), app)).not.toHaveProperty('credentialSecret');
+});
+
 it('sends an agent the settings that it understands, and none of another one’s', () => {
   const draft = { ...draftOf(null), command: 'my-agent --yes', model: ' m ', baseUrl: ' https://models.example/v1 ' };
   expect(creation({ ...draft, agent: 'command' }).agent).toEqual({

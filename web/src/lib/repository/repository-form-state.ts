@@ -5,7 +5,11 @@ import type { CreateRepositoryBody, PatchRepositoryBody, Repository } from '#lib
 export interface RepositoryDraft {
   fullName: string;
   apiUrl: string;
+  /** As whom it is reached. */
+  connection: 'token' | 'app';
   token: string;
+  /** Secret with the key of the app, where it is reached as one. */
+  appSecret: string;
   webhookSecret: string;
   label: string;
   agent: string;
@@ -34,7 +38,9 @@ export function draftOf(repository: Repository | null): RepositoryDraft {
   return {
     fullName: repository?.fullName ?? '',
     apiUrl: repository?.apiUrl ?? 'https://api.github.com',
+    connection: repository?.forgeApp ? 'app' : 'token',
     token: '',
+    appSecret: repository?.forgeApp ? repository.credentialSecret : '',
     webhookSecret: '',
     label: 'capstan',
     agent: repository?.agent.agent ?? 'command',
@@ -107,11 +113,15 @@ function settingsOf(draft: RepositoryDraft, before: Repository | null) {
   };
 }
 
+function tokenOf({ token }: RepositoryDraft) {
+  return token === '' ? {} : { token };
+}
+
 export function creation(draft: RepositoryDraft): CreateRepositoryBody {
   return {
     fullName: draft.fullName.trim(),
     apiUrl: draft.apiUrl.trim(),
-    ...(draft.token === '' ? {} : { token: draft.token }),
+    ...(draft.connection === 'app' ? { credentialSecret: draft.appSecret } : tokenOf(draft)),
     ...(draft.webhookSecret === '' ? {} : { webhookSecret: draft.webhookSecret }),
     label: draft.label.trim(),
     ...settingsOf(draft, null),
@@ -120,5 +130,10 @@ export function creation(draft: RepositoryDraft): CreateRepositoryBody {
 
 /** The version that was read goes with it: somebody else's later change answers 409. */
 export function change(draft: RepositoryDraft, before: Repository): PatchRepositoryBody {
-  return { version: before.version, ...settingsOf(draft, before) };
+  const isOther = draft.connection === 'app' && draft.appSecret !== before.credentialSecret;
+  return {
+    version: before.version,
+    ...settingsOf(draft, before),
+    ...(isOther ? { credentialSecret: draft.appSecret } : {}),
+  };
 }
