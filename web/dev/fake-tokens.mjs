@@ -11,7 +11,10 @@ const needs = (workflows) => [
   need('Commit statuses: Read-only', 'See what CI reports as statuses. Unseen, Capstan does not merge by itself.', {
     required: false,
   }),
-  need('Checks: Read-only', 'See what CI reports as check runs. Unseen, Capstan does not merge by itself.', {
+  need('Actions: Read-only', 'See what the jobs of GitHub Actions come to, where checks can not be seen.', {
+    required: false,
+  }),
+  need('Checks: Read-only', 'See what all of CI reports as check runs.', {
     ...{ required: false, grantable: false },
   }),
   ...(workflows
@@ -25,9 +28,9 @@ const needs = (workflows) => [
 
 const WORDS = 'Resource not accessible by personal access token';
 const NO_CHECKS =
-  'GitHub has no such permission for fine-grained tokens. Merge by hand, or use a GitHub App or a classic token with the scope repo.';
+  'GitHub has no such permission for fine-grained tokens. With Actions: Read-only, Capstan sees the jobs of GitHub Actions, and merges once GitHub says that everything else is green too. Of other CI it sees no more than that: for its words use a GitHub App or a classic token with the scope repo.';
 
-/** A token that holds `narrow` lacks pull requests, one with `private` sees no checks; any other has all. */
+/** A token that holds `narrow` lacks pull requests, one with `private` sees no checks, one with `blind` no jobs either; any other has all. */
 function accessWith(fullName, token, workflows) {
   const owner = fullName.split('/')[0];
   const remedy = (title) =>
@@ -35,8 +38,10 @@ function accessWith(fullName, token, workflows) {
   const stateOf = ({ permission }) => {
     if (permission.startsWith('Pull') && token.includes('narrow'))
       return { state: 'missing', words: WORDS, remedy: remedy('Pull requests') };
-    if (permission.startsWith('Checks') && /narrow|private/.test(token))
+    if (permission.startsWith('Checks') && /narrow|private|blind/.test(token))
       return { state: 'missing', words: WORDS, remedy: NO_CHECKS };
+    if (permission.startsWith('Actions') && token.includes('blind'))
+      return { state: 'missing', words: WORDS, remedy: remedy('Actions').replace('Read and write', 'Read-only') };
     if (permission.startsWith('Workflows'))
       return {
         state: 'unknown',
@@ -46,7 +51,7 @@ function accessWith(fullName, token, workflows) {
     return { state: 'ok', words: null, remedy: null };
   };
   return {
-    ...{ fullName, private: /narrow|private/.test(token), tokenKind: 'fine-grained' },
+    ...{ fullName, private: /narrow|private|blind/.test(token), tokenKind: 'fine-grained' },
     permissions: needs(workflows).map((each) => ({ ...each, ...stateOf(each) })),
   };
 }

@@ -90,13 +90,14 @@ async function startGitHubStage(): Promise<AccessStage> {
       cloneUrl: `${double.url}/${names[`${isPrivate}`]}.git`,
       token: double.createToken({ login: 'capstan-bot', ...(grants && { grants }) }),
     }),
-    all: { contents: 'write', pull_requests: 'write', issues: 'write', statuses: 'read' },
+    all: { contents: 'write', pull_requests: 'write', issues: 'write', statuses: 'read', actions: 'read' },
     deeds: {
       'Metadata: Read-only': (connection) => git.repository(connection),
       'Contents: Read and write': async (connection) => [await push(connection), await merge(connection)],
       'Pull requests: Read and write': pullRequests,
       'Issues: Read and write': issues,
       'Commit statuses: Read-only': (connection) => ask(connection, 'GET', '/commits/main/status'),
+      'Actions: Read-only': (connection) => ask(connection, 'GET', '/actions/runs'),
       'Checks: Read-only': (connection) => ask(connection, 'GET', '/commits/main/check-runs'),
     },
     async state(connection) {

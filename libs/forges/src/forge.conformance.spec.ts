@@ -75,7 +75,7 @@ async function startGitHubStage(): Promise<ForgeStage> {
     requests: () => double.journal.flatMap((entry) => (entry.kind === 'request' ? [entry] : [])),
     forbidChecks: () =>
       double.inject({
-        path: /\/check-runs/,
+        path: /\/(check-runs|actions\/runs)/,
         times: Infinity,
         status: 403,
         message: 'Resource not accessible by personal access token',

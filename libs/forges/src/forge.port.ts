@@ -124,7 +124,10 @@ export type Readable<T> =
 
 export interface PullRequestView {
   readonly pullRequest: ForgePullRequest;
-  /** `required` is false throughout while `missingRequired` is not known. */
+  /**
+   * Where a token may read jobs of the forge's own CI and no other checks, these and, pending, what else the forge waits
+   * for. `required` is false throughout while `missingRequired` is not known.
+   */
   readonly checks: Readable<readonly ForgeCheck[]>;
   /** Of each author the latest that counts: approvals, refusals and dismissals stand above later comments. */
   readonly reviews: Readable<readonly ForgeReview[]>;

@@ -3,7 +3,13 @@ import { expect, test, type Page } from '@playwright/test';
 import { ROOT, SYSTEM_FILES, aSystem, change, type System } from '@capstan/test-support';
 
 /** What the page says that a token needs, without the one that a person forgets. */
-const FORGETFUL = { contents: 'write', pull_requests: 'read', issues: 'write', statuses: 'read' } as const;
+const FORGETFUL = {
+  contents: 'write',
+  pull_requests: 'read',
+  issues: 'write',
+  statuses: 'read',
+  actions: 'read',
+} as const;
 
 test.describe.configure({ mode: 'serial' });
 
@@ -13,7 +19,7 @@ let token: string;
 
 test.beforeAll(async ({ browser }) => {
   system = await aSystem({ repositories: [] });
-  await system.forge.createRepository('acme/app', { files: SYSTEM_FILES });
+  await system.forge.createRepository('acme/app', { files: SYSTEM_FILES, private: true });
   token = system.forge.createToken({ login: 'ada', repositories: ['acme/app'], grants: FORGETFUL });
   page = await browser.newPage({ baseURL: system.capstan.url });
 });
@@ -44,6 +50,7 @@ test('a person with nothing but a fine-grained token is told what it lacks, in t
   await expect(permission('Pull requests: Read and write')).toContainText('Resource not accessible by personal');
   await expect(permission('Pull requests: Read and write')).toContainText('What helps:');
   await expect(permission('Contents: Read and write')).toContainText('Granted');
+  await expect(permission('Checks: Read-only')).toContainText('Not to be had for fine-grained tokens');
   await page.screenshot({ path: `${ROOT}/test-results/screens/token-lacks.png`, fullPage: true });
 });
 

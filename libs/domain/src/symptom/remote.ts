@@ -15,7 +15,7 @@ export const REMOTE_SYMPTOMS = {
     title: 'The token lacks a permission',
     cause: 'The remote knows the token but does not allow it this.',
     remedy:
-      'Open the page Repositories and test the token there: it names each permission that is missing, in the forge’s words. A fine-grained token needs Contents, Pull requests and Issues: Read and write, and Commit statuses: Read-only, for the repository’s owner and the repository itself. Checks can not be given to it: what CI says in a private repository is seen with a GitHub App or a classic token.',
+      'Open the page Repositories and test the token there: it names each permission that is missing, in the forge’s words. A fine-grained token needs Contents, Pull requests and Issues: Read and write, and Commit statuses and Actions: Read-only, for the repository’s owner and the repository itself.',
   }),
   remote_not_found: symptom({
     category: 'auth',

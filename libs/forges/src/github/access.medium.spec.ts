@@ -6,7 +6,7 @@ import type { ForgeAccess } from '../forge.port.js';
 import { createGitHubForge } from './github.adapter.js';
 import { neededPermissions, tokenGuide } from './permissions.js';
 
-const ALL = { contents: 'write', pull_requests: 'write', issues: 'write', statuses: 'read' } as const;
+const ALL = { contents: 'write', pull_requests: 'write', issues: 'write', statuses: 'read', actions: 'read' } as const;
 const uses = { tickets: true, workflows: false };
 
 describe('access to GitHub', () => {
@@ -60,6 +60,7 @@ describe('access to GitHub', () => {
       'Contents: Read and write ok',
       'Pull requests: Read and write ok',
       'Commit statuses: Read-only ok',
+      'Actions: Read-only ok',
       'Checks: Read-only ok',
       'Workflows: Read and write unknown',
     ]);
@@ -148,6 +149,7 @@ describe('the guide to a token', () => {
       pull_requests: 'write',
       issues: 'write',
       statuses: 'read',
+      actions: 'read',
     });
   });
 

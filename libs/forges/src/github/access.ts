@@ -86,6 +86,8 @@ async function test(bench: Bench, needed: GitHubPermission): Promise<Verdict> {
       return ask((rest, request) =>
         rest.repos.getCombinedStatusForRef({ owner, repo, ref: branch, per_page: 1, request }),
       );
+    case 'actions':
+      return ask((rest, request) => rest.actions.listWorkflowRunsForRepo({ owner, repo, per_page: 1, request }));
     case 'checks':
       return ask((rest, request) => rest.checks.listForRef({ owner, repo, ref: branch, per_page: 1, request }));
     case 'workflows':
@@ -168,7 +170,7 @@ function remedyOf(bench: Bench, needed: GitHubPermission, headers: Answer['heade
     return 'The token lets through no more than its owner may do: give the account the role Write in the repository.';
   const token = tokenKind === 'other' ? 'the GitHub App' : 'the token';
   if (!needed.grantable && tokenKind === 'fine-grained')
-    return 'GitHub has no such permission for fine-grained tokens. Merge by hand, or use a GitHub App or a classic token with the scope repo.';
+    return 'GitHub has no such permission for fine-grained tokens. With Actions: Read-only, Capstan sees the jobs of GitHub Actions, and merges once GitHub says that everything else is green too. Of other CI it sees no more than that: for its words use a GitHub App or a classic token with the scope repo.';
   const page = `${webRoot(connection.apiUrl)}/settings/personal-access-tokens`;
   const [title, level] = needed.permission.split(': ');
   return tokenKind === 'other'

@@ -4,7 +4,7 @@ import type { ForgeNeed, ForgeTokenGuide, ForgeUses } from '../forge.port.js';
 /** A repository permission of fine-grained tokens and GitHub Apps that Capstan's calls need. */
 export interface GitHubPermission extends ForgeNeed {
   /** Its name in GitHub's API and in the address of the page that makes a token. */
-  readonly name: 'metadata' | 'contents' | 'pull_requests' | 'issues' | 'statuses' | 'checks' | 'workflows';
+  readonly name: 'metadata' | 'contents' | 'pull_requests' | 'issues' | 'statuses' | 'actions' | 'checks' | 'workflows';
   readonly access: 'read' | 'write';
 }
 
@@ -45,9 +45,14 @@ const PERMISSIONS: readonly Entry[] = [
     neededFor: 'See what CI reports as statuses. Unseen, Capstan does not merge by itself.',
   },
   {
+    // GET the workflow runs of a commit and their jobs, where check runs may not be read.
+    ...{ name: 'actions', access: 'read', title: 'Actions', required: false, grantable: true },
+    neededFor: 'See what the jobs of GitHub Actions come to, where checks can not be seen.',
+  },
+  {
     // GET the check runs of a commit. There is such a permission for GitHub Apps only.
     ...{ name: 'checks', access: 'read', title: 'Checks', required: false, grantable: false },
-    neededFor: 'See what CI reports as check runs. Unseen, Capstan does not merge by itself.',
+    neededFor: 'See what all of CI reports as check runs.',
   },
   {
     // git push of anything below .github/workflows.

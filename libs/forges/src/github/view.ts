@@ -1,6 +1,14 @@
 import { UserError } from '@capstan/domain';
 import type { RestEndpointMethodTypes } from '@octokit/rest';
-import type { ForgeConnection, ForgePullRequest, ForgeReview, PullRequestView, Readable } from '../forge.port.js';
+import type {
+  ForgeCheck,
+  ForgeConnection,
+  ForgePullRequest,
+  ForgeReview,
+  PullRequestView,
+  Readable,
+} from '../forge.port.js';
+import { actionsJobs } from './actions-jobs.js';
 import { foldChecks, type CheckRun, type CommitStatus, type RequiredCheck } from './checks.js';
 import { ownerAndName, type GitHubClient } from './client.js';
 import { countingReviews } from './reviews.js';
@@ -30,8 +38,8 @@ export async function viewPullRequest(
   const reader: Reader = { client, ...ownerAndName(fullName), fullName, signal };
   // First: what comes in while the others are read raises `updated_at` above the one that is known then.
   const data = await readPullRequest(client, { fullName, number }, signal);
-  const [runs, statuses, reviews, required, closer] = await Promise.all([
-    readable(checkRuns(reader, data.head.sha)),
+  const [{ runs, partial }, statuses, reviews, required, closer] = await Promise.all([
+    runsOf(reader, data.head.sha),
     readable(commitStatuses(reader, data.head.sha)),
     readable(reviewsOf(reader, number)),
     readable(requiredChecks(reader, data.base.ref)),
@@ -40,8 +48,50 @@ export async function viewPullRequest(
   return {
     pullRequest: { ...pullRequestOf(data), closedBy: closer.known ? closer.value : null },
     reviews,
-    ...folded(runs, statuses, required, ownAppIds),
+    ...(partial
+      ? partlySeen(folded(runs, statuses, anyApp(required), ownAppIds), data.mergeable_state)
+      : folded(runs, statuses, required, ownAppIds)),
   };
+}
+
+/** Check runs; where they may not be read, those of GitHub Actions by another way (`partial`). */
+async function runsOf(
+  reader: Reader,
+  sha: string,
+): Promise<{ readonly runs: Readable<readonly CheckRun[]>; readonly partial: boolean }> {
+  const runs = await readable(checkRuns(reader, sha));
+  if (runs.known) return { runs, partial: false };
+  const jobs = await readable(actionsJobs(reader, sha));
+  return jobs.known ? { runs: jobs, partial: true } : { runs, partial: false };
+}
+
+/** A job doesn't say whose it is; who else might have reported is not seen at all. */
+function anyApp(required: Readable<readonly RequiredCheck[]>): Readable<readonly RequiredCheck[]> {
+  return required.known ? { known: true, value: required.value.map(({ name }) => ({ name, appId: null })) } : required;
+}
+
+/**
+ * What other apps report isn't seen, but GitHub counts it: `clean` only where everything has succeeded. `unstable` without
+ * a cause in sight means that something unseen has not: it is waited for, whatever it is.
+ */
+function partlySeen(
+  seen: Pick<PullRequestView, 'checks' | 'missingRequired'>,
+  state: string,
+): Pick<PullRequestView, 'checks' | 'missingRequired'> {
+  const { checks, missingRequired } = seen;
+  if (!checks.known || !missingRequired.known) return seen;
+  if (state === 'clean' || state === 'has_hooks') return { checks, missingRequired: { known: true, value: [] } };
+  const isExplained = checks.value.some((check) => check.state === 'pending' || check.state === 'failure');
+  if (state !== 'unstable' || isExplained) return seen;
+  const unseen: ForgeCheck = {
+    name: 'checks that the token may not see',
+    source: 'check_run',
+    state: 'pending',
+    required: false,
+    url: null,
+    summary: null,
+  };
+  return { checks: { known: true, value: [...checks.value, unseen] }, missingRequired };
 }
 
 export async function readPullRequest(

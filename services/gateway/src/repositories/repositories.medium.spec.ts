@@ -149,7 +149,13 @@ describe('repositories and secrets', () => {
 
   it('say which permissions their token lacks, before they are added and afterwards', async () => {
     await forge.createRepository('acme/hidden', { files: { 'README.md': 'x' }, private: true });
-    const all = { contents: 'write', pull_requests: 'write', issues: 'write', statuses: 'read' } as const;
+    const all = {
+      contents: 'write',
+      pull_requests: 'write',
+      issues: 'write',
+      statuses: 'read',
+      actions: 'read',
+    } as const;
     const narrow = forge.createToken({ login: 'capstan-bot', grants: { ...all, pull_requests: 'read' } });
     const asked = { fullName: 'acme/hidden', apiUrl: forge.apiUrl, token: narrow };
     const check = await gateway.ask('POST', '/api/repositories/check', { as: admin, json: asked });
@@ -175,6 +181,7 @@ describe('repositories and secrets', () => {
       'Pull requests: Read and write',
       'Issues: Read and write',
       'Commit statuses: Read-only',
+      'Actions: Read-only',
       'Checks: Read-only',
     ]);
     // One that may see nothing of it is told in how many ways that comes.
@@ -208,6 +215,7 @@ describe('repositories and secrets', () => {
       'Contents: Read and write',
       'Pull requests: Read and write',
       'Commit statuses: Read-only',
+      'Actions: Read-only',
       'Checks: Read-only',
       'Workflows: Read and write',
     ]);

@@ -32,7 +32,10 @@ export async function tryCredential(trial: Trial, uses: ForgeUses): Promise<Forg
         code: 'permission_missing',
         status: 422,
         field: 'token',
-        issues: missing.map(({ permission, words }) => ({ field: 'token', message: `It lacks ${permission}: ${words}` })),
+        issues: missing.map(({ permission, words }) => ({
+          field: 'token',
+          message: `It lacks ${permission}: ${words}`,
+        })),
         remedy: missing[0]!.remedy ?? 'Give it to the token, then try again.',
       },
     );

@@ -122,7 +122,7 @@ it('asks a quiet pull request with conditional requests only, once per look over
 it('does not merge what it may not read, and merges once it may', async () => {
   const row = await opened();
   const undo = stage.forge.inject({
-    path: /check-runs/,
+    path: /check-runs|actions\/runs/,
     status: 403,
     message: 'Resource not accessible by personal access token',
     times: Infinity,

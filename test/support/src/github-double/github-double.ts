@@ -8,6 +8,7 @@ import type { JournalEntry } from './journal.js';
 import type { BranchRules, TokenRecord } from './model.js';
 import { Person } from './person.js';
 import { Router } from './router.js';
+import { actionsRoutes } from './routes/actions.js';
 import { accountRoutes } from './routes/account.js';
 import { checkRoutes } from './routes/checks.js';
 import { hookRoutes } from './routes/hooks.js';
@@ -94,6 +95,7 @@ export async function startGitHubDouble(options: GitHubDoubleOptions): Promise<G
   });
   const router = new Router([
     ...accountRoutes,
+    ...actionsRoutes,
     ...appRoutes,
     ...checkRoutes,
     ...hookRoutes,

@@ -16,6 +16,7 @@ const READS: readonly (readonly [RegExp, ...string[]])[] = [
   [/^\/(check-runs|commits\/\{\+ref\}\/check-)/, 'checks'],
   [/^\/commits\/\{\+ref\}\/status/, 'statuses'],
   [/^\/branches\/\{\+?branch\}\/protection/, 'administration'],
+  [/^\/actions\//, 'actions'],
   [/^\/(branches|commits|compare|git)(\/|$)/, 'contents'],
   [/^\/pulls\/\{pull_number\}\/merge$/, 'contents'],
   [/^\/pulls(\/|$)/, 'pull_requests'],

@@ -12,6 +12,7 @@ const access = (...permissions: Tested[]): RepositoryAccess => ({
   permissions,
 });
 const CONTENTS = permission('Contents: Read and write', 'ok');
+const ACTIONS = permission('Actions: Read-only', 'missing', { required: false });
 const CHECKS = permission('Checks: Read-only', 'missing', { required: false, grantable: false });
 
 it('shows what is needed before anything was tested', () => {
@@ -41,7 +42,14 @@ it.each([
     'The token lacks a, b and c',
   ],
   ['one is not known', [permission('a', 'unknown'), CHECKS], 'needs', 'GitHub did not say whether the token has a'],
-  ['checks can not be seen', [CONTENTS, CHECKS], 'needs', 'Tasks get as far as an open pull request'],
+  ['nothing of CI is seen', [CONTENTS, ACTIONS, CHECKS], 'needs', 'Tasks get as far as an open pull request'],
+  ['jobs are seen, and checks not', [CONTENTS, CHECKS], 'done', 'The token can do all that tasks need'],
+  [
+    'statuses are not seen',
+    [permission('Commit statuses: Read-only', 'missing', { required: false })],
+    'needs',
+    'Tasks get as far as an open pull request',
+  ],
   [
     'workflows are not known',
     [CONTENTS, permission('Workflows: Read and write', 'unknown', { required: false })],

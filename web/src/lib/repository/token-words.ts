@@ -63,8 +63,8 @@ export function verdictOf({ fullName, permissions }: RepositoryAccess): Verdict 
       title: `GitHub did not say whether the token has ${inWords(unsure.map(({ permission }) => permission))}`,
       text: 'That keeps nobody from going on. Should a task stop at it, its page says so.',
     };
-  const unseen = missing.filter(({ permission }) => /^(Checks|Commit statuses):/.test(permission));
-  if (unseen.length > 0)
+  const lacks = (title: string) => missing.some(({ permission }) => permission.startsWith(`${title}:`));
+  if (lacks('Commit statuses') || (lacks('Checks') && lacks('Actions')))
     return {
       tone: 'needs',
       title: 'Tasks get as far as an open pull request',
