@@ -114,3 +114,22 @@ describe('a look', () => {
     expect(await going).toMatchObject({ status: 200, body: { done: true } });
   });
 });
+
+it('a credential is not missing for whom a log-in stands in, and is for whom has an address of their own', async () => {
+  const settings = [{ agent: 'claude-code' }, { agent: 'claude-code', baseUrl: 'https://models.example' }];
+  for (const agent of settings) await aRepository(gateway.database, { workspaceId: admin.workspaceId, agent });
+  const missing = async () => {
+    const { body } = await gateway.ask('GET', '/api/auth/status', { as: admin });
+    const items = body['items'] as unknown as { name: string; state: string; neededBy: unknown[] }[];
+    return items.find(({ name, state }) => name === 'ANTHROPIC_API_KEY' && state === 'missing')?.neededBy.length ?? 0;
+  };
+  expect(await missing()).toBe(2);
+  await seen('laptop', '/usr/bin/claude', '2.1.329');
+  const logIn = { state: 'usable', place: '~/x', words: 'w', remedy: null, secrets: ['CLAUDE_CODE_OAUTH_TOKEN'] };
+  await gateway.database.query('update agent_program set log_in = $1', [JSON.stringify(logIn)]);
+  expect(await missing()).toBe(1);
+  await gateway.database.query('update agent_program set log_in = $1', [
+    JSON.stringify({ ...logIn, state: 'expired', secrets: [] }),
+  ]);
+  expect(await missing()).toBe(2);
+});

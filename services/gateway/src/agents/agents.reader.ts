@@ -5,7 +5,7 @@ import type { Vault } from '@capstan/service-kit';
 import { agentState, type AgentAnswer } from './agent-state.js';
 
 /** A machine that nobody has looked at for three looks has no runner any more. */
-const FRESH_MINUTES = 15;
+export const LOOK_FRESH_MINUTES = 15;
 
 /** Every agent of the registry, with what there is of it and what is wrong. */
 export async function readAgents(database: Database, vault: Vault, workspaceId: Id): Promise<AgentAnswer[]> {
@@ -19,7 +19,7 @@ export async function readAgents(database: Database, vault: Vault, workspaceId: 
         [workspaceId],
       );
       const programs = await tx.query<AgentProgram>(
-        `select * from agent_program where looked_at > clock_timestamp() - ${FRESH_MINUTES} * interval '1 minute'`,
+        `select * from agent_program where looked_at > clock_timestamp() - ${LOOK_FRESH_MINUTES} * interval '1 minute'`,
       );
       const tests = await tx.query<AgentRequest>(
         `select distinct on (agent) * from agent_request where workspace_id = $1 and kind = 'test'

@@ -20,6 +20,8 @@ export interface CredentialFacts {
   /** What is set of the agents' choices, by the secret's id. */
   readonly choices: ReadonlyMap<Id, string>;
   readonly orders: readonly Pick<ModelOrder, 'protocol' | 'entries'>[];
+  /** Log-ins of agents' programs that stand in for secrets, as runners found them lately. */
+  readonly logIns: readonly { readonly agent: string; readonly secrets: readonly string[] }[];
 }
 
 type Need = Credential['neededBy'][number];
@@ -38,6 +40,7 @@ export function credentialStatuses(all: CredentialFacts): Credential[] {
       for (const { id } of found) needs.get(id)!.push(need);
       // A further key for fail-over alone does not do: runs ask for the first.
       if (found.some(({ name }) => names.includes(name)) || isInOrder(names, repository, facts)) continue;
+      if (isLoggedIn(names, repository, facts)) continue;
       const key = names.join(' ');
       missing.set(key, { names, neededBy: [...(missing.get(key)?.neededBy ?? []), need] });
     }
@@ -77,6 +80,18 @@ function isInOrder(names: readonly string[], { agent: { baseUrl } }: RepositoryF
   return facts.orders.some(
     ({ protocol, entries }) =>
       providers.includes(protocol) && entries.some(({ secret }) => facts.secrets.some(({ name }) => name === secret)),
+  );
+}
+
+/** Whether the log-in of the agent's own program does: at its provider's own address alone. */
+function isLoggedIn(
+  names: readonly string[],
+  { agent: settings }: RepositoryFacts,
+  { logIns }: CredentialFacts,
+): boolean {
+  return (
+    settings.baseUrl === undefined &&
+    logIns.some(({ agent: by, secrets }) => by === settings.agent && names.some((name) => secrets.includes(name)))
   );
 }
 

@@ -3,6 +3,7 @@ import type { Credential } from '@capstan/api';
 import type { CredentialCheck, Database, ModelOrder, Repository, Secret, Tx } from '@capstan/database';
 import type { Id } from '@capstan/domain';
 import type { Vault } from '@capstan/service-kit';
+import { LOOK_FRESH_MINUTES } from '../agents/agents.reader.js';
 import { credentialStatuses, ownStatuses, type CredentialFacts } from './credential-status.js';
 
 /** Whose credentials are wanted. */
@@ -43,7 +44,11 @@ async function readFacts(tx: Tx, workspaceId: Id, userId: Id): Promise<Omit<Cred
     of,
   );
   const orders = await tx.query<ModelOrder>('select protocol, entries from model_order where workspace_id = $1', of);
-  return { now: secrets[0]?.now ?? new Date(0), secrets, repositories, checks, orders };
+  const logIns = await tx.query<CredentialFacts['logIns'][number]>(
+    `select agent, log_in->'secrets' as secrets from agent_program
+      where log_in->>'state' = 'usable' and looked_at > clock_timestamp() - ${LOOK_FRESH_MINUTES} * interval '1 minute'`,
+  );
+  return { now: secrets[0]?.now ?? new Date(0), secrets, repositories, checks, orders, logIns };
 }
 
 /** Choices are no keys: what they say decides which keys are needed. */
