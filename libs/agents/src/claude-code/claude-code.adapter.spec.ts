@@ -212,6 +212,8 @@ describe('the judge', () => {
     ['credit-400', 1, 'credential_refused', 'agent_credential_refused'],
     ['unified-rejected-oauth', 1, 'rate_limited', 'agent_rate_limited'],
     ['ratelimit-429-exhausted', 1, 'rate_limited', 'agent_rate_limited'],
+    // Ten minutes: it doesn't wait for that, and doesn't say how long they are.
+    ['ratelimit-429-long', 1, 'rate_limited', 'agent_rate_limited'],
     ['overloaded-529-exhausted', 1, 'rate_limited', 'agent_rate_limited'],
     ['server-500-exhausted', 1, 'failed', 'agent_provider_unavailable'],
     ['conn-refused', 1, 'failed', 'agent_provider_unavailable'],

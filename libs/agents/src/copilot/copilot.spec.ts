@@ -100,6 +100,15 @@ describe('recorded runs', () => {
       1,
       ['system', 'error', 'system', 'error', 'system', 'error', 'error', ...end],
     ],
+    // A limit of ten minutes: it doesn't wait for that.
+    [
+      'ratelimit-429',
+      1,
+      'agent_rate_limited',
+      '3fe1c5ee-b89a-4eef-9859-99b982233377',
+      1,
+      ['system', 'rate_limited', 'error', ...end],
+    ],
     // The tool was killed and the endpoint was away for a moment; the run went on.
     [
       'sigint',
