@@ -35,14 +35,16 @@ export const RUN_SYMPTOMS = {
     retryable: false,
     title: 'The model provider refused the credential',
     cause: 'The key is wrong, expired or without credit.',
-    remedy: 'Replace the secret that the log names, then retry.',
+    remedy:
+      'Settings → Secrets says which key its provider refuses; for a task that you made your own come first (Mine). Replace it, then retry.',
   }),
   agent_rate_limited: symptom({
     category: 'quota',
     retryable: true,
     title: 'The model provider limits the rate',
     cause: 'The credential may not be used more for now.',
-    remedy: 'Nothing to do: the task waits until the limit ends.',
+    remedy:
+      'Nothing to do: the task waits until the limit ends. With further keys, or another provider under Settings → Model fail-over, it goes on at once.',
   }),
   agent_limit_reached: symptom({
     category: 'quota',
