@@ -1,5 +1,5 @@
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
-import { errorText, personOf, type Id } from '@capstan/domain';
+import { errorText, type Id } from '@capstan/domain';
 import { Database, type AgentTestJson } from '@capstan/database';
 import type { Runtime } from '@capstan/runtimes';
 import { CONFIG, IDENTITY, LOGGER, Vault, runToken, type Identity, type Logger } from '@capstan/service-kit';
@@ -90,7 +90,7 @@ export class AgentRequests implements BeforeApplicationShutdown {
     }
     if (lost) return lostTest('Nobody carried it out in time');
     try {
-      const test = { id, workspaceId, repositoryId, userId: personOf(actor), settings: settings ?? { agent } };
+      const test = { id, workspaceId, repositoryId, actor, settings: settings ?? { agent } };
       return await testAgent(this.ports, test, this.end.signal);
     } catch (error) {
       if (this.end.signal.aborted) return lostTest('The agent runner was stopped meanwhile');

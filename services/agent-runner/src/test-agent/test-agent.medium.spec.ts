@@ -71,7 +71,13 @@ const ports = (over: Partial<TestPorts> = {}): TestPorts => ({
   ...over,
 });
 const aTest = (settings = { agent: 'claude-code' }) => ({
-  ...{ id: newId(), workspaceId: repository.workspaceId, repositoryId: null, userId: null, settings },
+  ...{
+    id: newId(),
+    workspaceId: repository.workspaceId,
+    repositoryId: null,
+    actor: { kind: 'system', id: null },
+    settings,
+  },
 });
 const signal = new AbortController().signal;
 
@@ -200,7 +206,7 @@ describe('requests', () => {
     const id = newId();
     const row = { kind: 'test', agent: 'claude-code', createdAt: new Date(), ...over };
     await database.query(
-      `insert into agent_request (id, workspace_id, kind, agent, actor, created_at) values ($1,$2,$3,$4,'{"kind":"system"}',$5)`,
+      `insert into agent_request (id, workspace_id, kind, agent, actor, created_at) values ($1,$2,$3,$4,'{"kind":"service","id":"spec"}',$5)`,
       [id, repository.workspaceId, row.kind, row.agent, row.createdAt],
     );
     return id;

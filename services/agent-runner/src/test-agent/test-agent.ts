@@ -5,6 +5,7 @@ import {
   TransientError,
   UserError,
   errorText,
+  type Actor,
   type Id,
   type RunExit,
   type SymptomCode,
@@ -17,6 +18,7 @@ import { agentSecrets } from '../drive-run/agent-launch.js';
 import { egressEnvironment, type EgressAccess } from '../drive-run/egress-access.js';
 import { logInOf } from '../drive-run/own-log-in.js';
 import { RunControl } from '../drive-run/run-control.js';
+import { runSecrets } from '../drive-run/run-secrets.js';
 import { ScratchPod } from '../scratch-pod/scratch-pod.js';
 
 const PROMPT = 'Answer with OK and nothing else. Use no tool.';
@@ -25,7 +27,7 @@ const MAX_WORDS = 1_000;
 export interface TestPorts {
   readonly database: Database;
   readonly runtime: Runtime;
-  readonly vault: Pick<Vault, 'get'>;
+  readonly vault: Vault;
   readonly egress: (id: Id) => EgressAccess;
   readonly logInHome: string | undefined;
   readonly report: (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
@@ -37,7 +39,7 @@ export interface AgentTest {
   readonly workspaceId: Id;
   readonly repositoryId: Id | null;
   /** Who asked for it: their own keys come first. */
-  readonly userId: Id | null;
+  readonly actor: Actor;
   readonly settings: AgentSettings;
   /** Default {@link AGENT_TEST_MS}. */
   readonly withinMs?: number;
@@ -53,13 +55,11 @@ export async function testAgent(ports: TestPorts, test: AgentTest, signal: Abort
     const adapter = agent(test.settings.agent);
     adapter.validate(test.settings);
     const egress = ports.egress(test.id);
-    const { workspaceId, repositoryId, userId } = test;
-    const secrets = await agentSecrets(
-      adapter,
-      egress,
-      (name) => ports.vault.get({ workspaceId, repositoryId, userId, name }),
-      logInOf(adapter, test.settings, ports.logInHome),
-    );
+    const { settings, actor, workspaceId } = test;
+    // The workspace's id is no repository's: what is found is the workspace's, as egress finds it.
+    const repositoryId = test.repositoryId ?? workspaceId;
+    const read = runSecrets(ports, { run: { workspaceId, repositoryId, agent: settings }, task: { createdBy: actor } });
+    const secrets = await agentSecrets(adapter, egress, read, logInOf(adapter, settings, ports.logInHome));
     return await ScratchPod.use(ports.runtime, `test-${test.id.slice(-12)}`, AGENT_TEST_MS, async (pod) => {
       isolation = pod.isolation;
       return await inPod(ports, test, { adapter, egress, secrets, pod, signal });

@@ -115,7 +115,7 @@ describe('a test of an agent', () => {
     const id = newId();
     await stage.database.query(
       `insert into agent_request (id, workspace_id, kind, agent, actor, claimed_until, answered_at)
-       values ($1, $2, 'test', 'claude-code', '{"kind":"system","id":null}', clock_timestamp() + $3::interval, $4)`,
+       values ($1, $2, 'test', 'claude-code', '{"kind":"service","id":"spec"}', clock_timestamp() + $3::interval, $4)`,
       [id, workspaceId, over.lapsed === true ? '-1 s' : '1 min', over.answered === true ? new Date() : null],
     );
     return runToken(stage.encryptionKey, id);
