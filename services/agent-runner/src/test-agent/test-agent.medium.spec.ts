@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Database, migrate, newId, type AgentRequest, type Repository } from '@capstan/database';
-import { createRuntime, type Runtime } from '@capstan/runtimes';
+import { createRuntime, type Runtime, type RuntimeConfig } from '@capstan/runtimes';
 import { Vault, openLogger, type Identity } from '@capstan/service-kit';
 import { supervisorFile } from '@capstan/supervisor';
 import { aRepository, bubblewrap, eventually, testDatabase } from '@capstan/test-support';
@@ -60,9 +60,9 @@ beforeEach(async () => {
 
 const setSecret = (name: string, value = 'sk-real') =>
   database.transaction((tx) => vault.put(tx, { workspaceId: repository.workspaceId, repositoryId: null, name }, value));
-const aRuntime = (isolation?: Parameters<typeof createRuntime>[0]['isolation' & keyof object]): Runtime =>
+const aRuntime = (isolation?: Extract<RuntimeConfig, { kind: 'local' }>['isolation']): Runtime =>
   createRuntime({
-    ...{ kind: 'local', directory: join(data, 'pods'), supervisorFile: supervisorFile() },
+    ...{ kind: 'local' as const, directory: join(data, 'pods'), supervisorFile: supervisorFile() },
     ...(isolation && { isolation }),
   });
 const ports = (over: Partial<TestPorts> = {}): TestPorts => ({
