@@ -35,3 +35,10 @@ it.each([
   const first = { ...MERGE, at: MERGE.at + 1_500 };
   expect(looks({ ...world, journal: [read(1_000, path), first, later(2_000)] })).toEqual([]);
 });
+
+it('knows a test of a permission from a pull request: no forge makes one of a branch against itself', () => {
+  const asked = (ms: number, head: string) =>
+    later(ms, { method: 'POST', path: LIST, status: 422, body: { head, base: 'main', title: 'A test of a permission' } });
+  expect(broken(asked(1_000, 'main'), asked(2_000, 'main'))).toEqual([]);
+  expect(broken(asked(1_000, 'capstan/x'), asked(2_000, 'capstan/x'))).toHaveLength(1);
+});

@@ -50,6 +50,8 @@ function writeOf(request: Request, at: number, forge: World['forge']): Write | n
   }
   if (method === 'POST' && plain.endsWith('/pulls')) {
     const head = String(fields['head'] ?? '');
+    // A branch against itself never becomes one: so a token is asked whether it may.
+    if (head === fields['base']) return null;
     const looks = ({ path: read }: Request): boolean =>
       read.startsWith(`${plain}?`) && decodeURIComponent(read).includes(head);
     return { at, identity: `${plain} ${head}`, request, looks };
