@@ -38,7 +38,12 @@ it.each([
 
 it('knows a test of a permission from a pull request: no forge makes one of a branch against itself', () => {
   const asked = (ms: number, head: string) =>
-    later(ms, { method: 'POST', path: LIST, status: 422, body: { head, base: 'main', title: 'A test of a permission' } });
+    later(ms, {
+      method: 'POST',
+      path: LIST,
+      status: 422,
+      body: { head, base: 'main', title: 'A test of a permission' },
+    });
   expect(broken(asked(1_000, 'main'), asked(2_000, 'main'))).toEqual([]);
   expect(broken(asked(1_000, 'capstan/x'), asked(2_000, 'capstan/x'))).toHaveLength(1);
 });
