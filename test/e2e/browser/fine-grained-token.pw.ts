@@ -50,7 +50,7 @@ test('a person with nothing but a fine-grained token is told what it lacks, in t
   await expect(permission('Pull requests: Read and write')).toContainText('Resource not accessible by personal');
   await expect(permission('Pull requests: Read and write')).toContainText('What helps:');
   await expect(permission('Contents: Read and write')).toContainText('Granted');
-  await expect(permission('Checks: Read-only')).toContainText('Not to be had for fine-grained tokens');
+  await expect(permission('Checks: Read-only')).toContainText('Seen through Actions');
   await page.screenshot({ path: `${ROOT}/test-results/screens/token-lacks.png`, fullPage: true });
 });
 

@@ -75,6 +75,11 @@ it('tells what stops a task from what does not, and from what GitHub does not of
   ]);
 });
 
+it('shows what jobs make up for as no trouble', () => {
+  const [checks] = rowsOf(undefined, access(CONTENTS, { ...ACTIONS, state: 'ok' }, CHECKS));
+  expect(shownAs(checks!)).toEqual({ label: 'Seen through Actions', tone: 'queued' });
+});
+
 it('calls a page by its host', () => {
   expect([hostOf('https://github.com/settings'), hostOf('nonsense')]).toEqual(['github.com', 'GitHub']);
 });

@@ -9,6 +9,8 @@ export interface Row extends Need {
   readonly state: Tested['state'] | 'untested';
   readonly words: string | null;
   readonly remedy: string | null;
+  /** It is missing, and what it is for comes by another permission. */
+  readonly isMadeUpFor?: boolean;
 }
 
 /** What wants doing first; the order of granting otherwise. */
@@ -17,8 +19,14 @@ const ORDER: readonly Row['state'][] = ['missing', 'unknown', 'untested', 'ok'];
 export function rowsOf(guide: TokenGuide | undefined, access: RepositoryAccess | undefined): readonly Row[] {
   if (access === undefined)
     return (guide?.needs ?? []).map((need) => ({ ...need, state: 'untested', words: null, remedy: null }));
+  const hasActions = access.permissions.some(
+    ({ permission, state }) => permission.startsWith('Actions:') && state === 'ok',
+  );
+  const rows: readonly Row[] = access.permissions.map((row) =>
+    hasActions && row.state === 'missing' && !row.grantable ? { ...row, isMadeUpFor: true } : row,
+  );
   const weight = ({ state, required }: Row) => 2 * ORDER.indexOf(state) + (required ? 0 : 1);
-  return access.permissions.toSorted((one, other) => weight(one) - weight(other));
+  return rows.toSorted((one, other) => weight(one) - weight(other));
 }
 
 interface Shown {
@@ -26,11 +34,12 @@ interface Shown {
   readonly tone: Tone;
 }
 
-export function shownAs({ state, required, grantable }: Row): Shown {
+export function shownAs({ state, required, grantable, isMadeUpFor }: Row): Shown {
   switch (state) {
     case 'ok':
       return { label: 'Granted', tone: 'done' };
     case 'missing':
+      if (isMadeUpFor) return { label: 'Seen through Actions', tone: 'queued' };
       if (!grantable) return { label: 'Not to be had for fine-grained tokens', tone: 'needs' };
       return { label: 'Missing', tone: required ? 'failed' : 'needs' };
     case 'unknown':
