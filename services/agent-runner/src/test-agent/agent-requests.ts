@@ -48,7 +48,10 @@ export class AgentRequests implements BeforeApplicationShutdown {
     if (this.end.signal.aborted || this.underWay.size >= AT_ONCE || this.underWay.has(id)) return;
     const request = await claimRequest(this.database, id, this.owner);
     if (request === null) return;
-    const done = this.carryOut(request).finally(() => this.underWay.delete(id));
+    const done = this.carryOut(request).finally(() => {
+      this.underWay.delete(id);
+      void this.beginNext();
+    });
     this.underWay.set(id, done);
   }
 
@@ -60,7 +63,16 @@ export class AgentRequests implements BeforeApplicationShutdown {
 
   /** Resolves when nothing is under way any more. */
   async drain(): Promise<void> {
-    await Promise.all(this.underWay.values());
+    while (this.underWay.size > 0) await Promise.all(this.underWay.values());
+  }
+
+  /** What waited for a place. What fails here is found by the resync. */
+  private async beginNext(): Promise<void> {
+    try {
+      for (const next of await this.due(AT_ONCE)) await this.begin(next.id);
+    } catch (error) {
+      this.logger.warn({ err: error }, `what is asked of agents could not be read: ${errorText(error)}`);
+    }
   }
 
   /** Never rejects: what can't be answered is answered by whoever takes the claim over. */

@@ -124,6 +124,17 @@ describe('a test of an agent', () => {
     }
   });
 
+  it('hears an answer that comes in pieces as one', async () => {
+    await setSecret('GEMINI_API_KEY');
+    const event = (more: object) =>
+      `console.log('${JSON.stringify({ type: 'message', role: 'assistant', ...more })}');`;
+    const pieces = [event({ content: 'Let me see.' }), event({ content: 'O' }), event({ content: 'K.', delta: true })];
+    const last = `console.log('${JSON.stringify({ type: 'result', status: 'success', stats: {} })}');`;
+    programs.install('gemini', { text: `#!/usr/bin/env node\n${[...pieces, last].join('\n')}\n` });
+    expect(await testAgent(ports(), aTest({ agent: 'gemini' }), signal)).toMatchObject({ ok: true, words: 'OK.' });
+    programs.remove('gemini');
+  });
+
   it('says what its provider refused, in the words of the agent', async () => {
     await setSecret('ANTHROPIC_API_KEY');
     egress.status = 401;
@@ -255,6 +266,16 @@ describe('requests', () => {
     await one.beforeApplicationShutdown();
     expect((await readRequest(id)).answer).toMatchObject({ failure: { code: 'agent_test_lost' } });
     expect(await aRuntime().list({})).toEqual([]);
+  });
+
+  it('of which there are more than a runner has places for are begun as places come free', async () => {
+    const ids = [await asked(), await asked({ agent: 'codex' }), await asked({ agent: 'gemini' })];
+    const one = runner();
+    for (const id of ids) await one.begin(id);
+    expect((await readRequest(ids[2]!)).owner).toBeNull();
+    await eventually(async () => {
+      for (const id of ids) expect((await readRequest(id)).answer).toMatchObject({ ok: false });
+    });
   });
 
   it('for a look ask every program anew', async () => {

@@ -10,7 +10,7 @@ import {
   type RunExit,
   type SymptomCode,
 } from '@capstan/domain';
-import { agent, type AgentAdapter, type AgentSettings, type ParseState } from '@capstan/agents';
+import { agent, type AgentAdapter, type AgentSettings, type ParsedLine, type ParseState } from '@capstan/agents';
 import type { AgentTestJson, Database } from '@capstan/database';
 import type { Runtime } from '@capstan/runtimes';
 import type { Vault } from '@capstan/service-kit';
@@ -101,19 +101,43 @@ async function inPod(ports: TestPorts, test: AgentTest, stage: Stage): Promise<A
     log: (level, message, fields = {}) => ports.report(level, message, { requestId: id, ...fields }),
   });
   let state = adapter.initial(settings);
-  const said: string[] = [];
+  const said = new Answer();
   const { exit, ms } = await pod.run({
     ...{ id, command, withinMs, signal },
     heard: ({ kind, text }) => {
       const step = adapter.parse(state, kind, text);
       state = step.state;
-      for (const line of step.lines) if (line.kind === 'text' && line.text.trim() !== '') said.push(line.text.trim());
+      for (const line of step.lines) said.hear(line);
       control.watch(state);
     },
   });
   const failure = failureOf(adapter, state, exit, withinMs);
-  const words = (said.at(-1) ?? '').slice(0, MAX_WORDS);
-  return { ok: failure === null, words, durationMs: ms, costUsd: state.usage?.costUsd ?? null, isolation, failure };
+  return {
+    ok: failure === null,
+    words: said.words,
+    durationMs: ms,
+    costUsd: state.usage?.costUsd ?? null,
+    isolation,
+    failure,
+  };
+}
+
+/** The last thing that an agent said: some say it whole, some in pieces. */
+class Answer {
+  private text = '';
+  private isOpen = false;
+
+  get words(): string {
+    return this.text.trim().slice(0, MAX_WORDS);
+  }
+
+  hear({ kind, text, data }: ParsedLine): void {
+    const isText = kind === 'text' && text.trim() !== '';
+    const goesOn = this.isOpen && kind === 'text' && data?.['delta'] === true;
+    if (goesOn) this.text += text;
+    else if (isText) this.text = text;
+    this.isOpen = goesOn || isText;
+  }
 }
 
 function failureOf(
