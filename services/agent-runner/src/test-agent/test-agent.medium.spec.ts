@@ -75,7 +75,7 @@ const aTest = (settings = { agent: 'claude-code' }) => ({
     id: newId(),
     workspaceId: repository.workspaceId,
     repositoryId: null,
-    actor: { kind: 'system', id: null },
+    actor: { kind: 'service' as const, id: 'spec' },
     settings,
   },
 });
