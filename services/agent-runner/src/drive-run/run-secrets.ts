@@ -7,7 +7,7 @@ import type { DriveWorld } from './drive-run.snapshot.js';
 /** Stands for a key that egress has in another place: the agent gets its run's token for it anyway. */
 const BY_ORDER = 'by the fail-over order';
 
-export interface SecretsOfRun {
+interface SecretsOfRun {
   readonly run: Pick<Run, 'workspaceId' | 'repositoryId' | 'agent'>;
   readonly task: Pick<DriveWorld['task'], 'createdBy'>;
 }

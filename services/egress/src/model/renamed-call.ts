@@ -2,7 +2,7 @@ import type { CompatiblePlace } from './keys/keys.decide.js';
 import type { RequestBody, SentBody } from './request-body.js';
 
 /** A call as a place is asked: path after `/model/PROVIDER` with its query, and body. */
-export interface PlacedCall {
+interface PlacedCall {
   readonly rest: string;
   readonly body: SentBody;
 }

@@ -5,7 +5,7 @@ import { WEBHOOK_SECRET } from '../repositories/repositories.reader.js';
 import type { OrderSnapshot } from './model-order.snapshot.js';
 
 /** What is wrong with an order, where, and what helps. */
-export interface OrderFault {
+interface OrderFault {
   /** From 1, as people count. */
   readonly step: number;
   readonly field: string;

@@ -20,7 +20,7 @@ export interface OrderSnapshot {
   readonly own: ReadonlySet<string>;
 }
 
-export type PlaceSight = { readonly addresses: readonly string[] } | { readonly error: string };
+type PlaceSight = { readonly addresses: readonly string[] } | { readonly error: string };
 
 /** Looks every host of an order up, as egress would. */
 export async function lookAtPlaces(entries: readonly ModelOrderEntry[]): Promise<OrderSnapshot['places']> {

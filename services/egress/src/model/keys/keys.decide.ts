@@ -20,7 +20,7 @@ export interface ModelKey {
   readonly place: CompatiblePlace | null;
 }
 
-export type Secrets = ReadonlyMap<string, FoundSecret>;
+type Secrets = ReadonlyMap<string, FoundSecret>;
 export type ModelOrder = readonly ModelOrderEntry[];
 
 const FURTHER = [2, 3, 4, 5, 6, 7, 8, 9];
