@@ -6,6 +6,7 @@ export * from './resources/agents.js';
 export * from './resources/common.js';
 export * from './resources/credentials.js';
 export * from './resources/model-orders.js';
+export * from './resources/forge-access.js';
 export * from './resources/forge-apps.js';
 export * from './resources/parked.js';
 export * from './resources/runs.js';

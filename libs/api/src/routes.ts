@@ -2,6 +2,7 @@ import { accessRoutes } from './resources/access.js';
 import { agentRoutes } from './resources/agents.js';
 import { credentialRoutes } from './resources/credentials.js';
 import { modelOrderRoutes } from './resources/model-orders.js';
+import { forgeAccessRoutes } from './resources/forge-access.js';
 import { forgeAppRoutes } from './resources/forge-apps.js';
 import { parkedRoutes } from './resources/parked.js';
 import { runRoutes } from './resources/runs.js';
@@ -18,6 +19,7 @@ export const routes = {
   ...settingsRoutes,
   ...agentRoutes,
   ...credentialRoutes,
+  ...forgeAccessRoutes,
   ...forgeAppRoutes,
   ...modelOrderRoutes,
   ...symptomRoutes,
