@@ -145,7 +145,6 @@ const PAGES = {
       await page.getByLabel('Address').fill('http://models.example/v1');
       await page.getByRole('textbox', { name: 'Secret' }).fill('OTHER_KEY');
       await page.getByRole('button', { name: 'Add the step' }).click();
-      await page.getByRole('button', { name: 'Save the order' }).click();
       await page.getByRole('button', { name: 'Save the order' }).scrollIntoViewIfNeeded();
     },
   },
