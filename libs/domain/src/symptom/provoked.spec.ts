@@ -171,7 +171,11 @@ const PROVOKED: readonly (readonly [spec: string, title: string, codes: string])
     'tells a refusal of an app: %s',
     'app_not_installed app_suspended app_permission_missing app_key_refused app_clock_skewed',
   ],
-  ['libs/forges/src/github/app/github-app.medium.spec.ts', 'exchanges the code once', 'app_code_refused'],
+  [
+    'libs/forges/src/github/app/github-app.medium.spec.ts',
+    'registers by a form that a person confirms, and exchanges the code once',
+    'app_code_refused',
+  ],
   ['libs/forges/src/github/failures.spec.ts', 'maps what never got an answer', 'forge_timeout forge_unreachable'],
   ['libs/forges/src/github/client.medium.spec.ts', 'gives up a list without end', 'too_much'],
   [

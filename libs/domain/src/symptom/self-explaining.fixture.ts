@@ -17,6 +17,7 @@ export const SELF_EXPLAINING: Readonly<Record<string, readonly string[]>> = {
       'model_order_invalid',
     ],
     ...['pull_request_not_found', 'request_not_found', 'task_not_found', 'repository_exists', 'repository_in_use'],
+    ...['forge_app_not_found', 'forge_app_in_use'],
     ...['version_conflict', 'already_set_up', 'link_not_local', 'parked_row_not_found', 'short_id_ambiguous'],
   ],
   "the scheduler's answer to a request, in a sentence of its own": [
@@ -28,7 +29,16 @@ export const SELF_EXPLAINING: Readonly<Record<string, readonly string[]>> = {
   'caught by its caller, which gives a symptom instead or tries again': [
     ...['exec_timeout', 'exec_output_too_large', 'exec_failed', 'exec_dropped', 'exec_unreachable', 'exec_killed'],
     ...['attach_silent', 'fenced', 'failed', 'run_not_ending', 'pod_terminating', 'pod_not_found', 'pod_unreadable'],
-    ...['pod_not_ready', 'bad_pod_name', 'effect_deadline', 'superseded', 'stale', 'not_opened', 'open_raced'],
+    ...[
+      'pod_not_ready',
+      'bad_pod_name',
+      'effect_deadline',
+      'superseded',
+      'stale',
+      'not_opened',
+      'no_app',
+      'open_raced',
+    ],
     ...['push_raced', 'start_raced', 'pull_request_hidden', 'git_failed', 'claim_lost', 'workspace_paused'],
   ],
   'a fault of Capstan itself, or of a machine whose processes survive SIGKILL': [

@@ -36,7 +36,7 @@ describe('a GitHub App', () => {
 
   /** As a browser goes: the page, the forge's confirmation, and back with a code. */
   async function confirmed(): Promise<{ code: string; state: string }> {
-    const { page } = (await begin()).body as { page: string };
+    const { page } = JSON.parse((await begin()).text) as { page: string };
     const shown = await gateway.ask('GET', page, { as: admin });
     const unescaped = (text: string) => text.replace(/&#(\d+);/g, (_all, code: string) => String.fromCharCode(+code));
     const action = unescaped(/action="([^"]+)"/.exec(shown.text)![1]!);
@@ -55,7 +55,7 @@ describe('a GitHub App', () => {
   async function registered() {
     const answer = await gateway.ask('POST', '/api/forge-apps', { as: admin, json: await confirmed() });
     expect([answer.status, answer.text]).toEqual([201, answer.text]);
-    return answer.body as { id: string; slug: string; credentialSecret: string; installUrl: string };
+    return JSON.parse(answer.text) as { id: string; slug: string; credentialSecret: string; installUrl: string };
   }
   const add = (credentialSecret: string, over: Record<string, unknown> = {}) =>
     gateway.ask('POST', '/api/repositories', {
@@ -64,7 +64,7 @@ describe('a GitHub App', () => {
     });
 
   it('is posted to its forge by a page that can post nowhere else', async () => {
-    const { page } = (await begin()).body as { page: string };
+    const { page } = JSON.parse((await begin()).text) as { page: string };
     const shown = await gateway.ask('GET', page, { as: admin });
     const policy = shown.headers.get('content-security-policy')!;
     expect(policy).toContain(`form-action ${forge.url};`);
@@ -87,7 +87,7 @@ describe('a GitHub App', () => {
     }
     const taken = await gateway.ask('POST', '/api/forge-apps', { as: admin, json: back });
     expect(taken.body).toMatchObject({ owner: 'acme', deliversWebhooks: false, repositories: 0 });
-    const { slug, installUrl, credentialSecret } = taken.body as Record<string, string>;
+    const { slug, installUrl, credentialSecret } = JSON.parse(taken.text) as Record<string, string>;
     expect(installUrl).toBe(`${forge.url}/github-apps/${slug}/installations/new`);
     const again = await gateway.ask('POST', '/api/forge-apps', { as: admin, json: back });
     expect([again.status, again.body.code]).toEqual([422, 'app_code_refused']);
@@ -114,9 +114,8 @@ describe('a GitHub App', () => {
     expect([made.status, made.body]).toMatchObject([201, { forgeApp: { id: app.id, slug: app.slug } }]);
     const checked = await gateway.ask('POST', `/api/repositories/${made.body.id as string}/check`, { as: admin });
     expect(checked.body).toMatchObject({ fullName: 'acme/app', private: true });
-    expect((checked.body['permissions'] as { permission: string }[]).map(({ permission }) => permission)).toContain(
-      'Checks: Read and write',
-    );
+    const { permissions } = JSON.parse(checked.text) as { permissions: { permission: string }[] };
+    expect(permissions.map(({ permission }) => permission)).toContain('Checks: Read and write');
     const other = await add(app.credentialSecret, { fullName: 'acme/other' });
     expect([other.status, other.body.code]).toEqual([422, 'app_not_installed']);
     forge.apps.suspend(app.slug, 'acme', true);
