@@ -32,7 +32,8 @@ export async function lookAtPlaces(entries: readonly ModelOrderEntry[]): Promise
 export async function readReserved(tx: Tx, workspaceId: Id): Promise<OrderSnapshot['reserved']> {
   const rows = await tx.query<{ name: string }>(
     `select credential_secret as name from repository where workspace_id = $1
-      union select credential_secret from ticket_source where workspace_id = $1`,
+      union select credential_secret from ticket_source where workspace_id = $1
+      union select unnest(array[credential_secret, webhook_secret]) from forge_app where workspace_id = $1`,
     [workspaceId],
   );
   return new Set(rows.map(({ name }) => name));

@@ -1,4 +1,5 @@
 import type { ModelOrder } from '@capstan/api';
+import { aRepository } from '@capstan/test-support';
 import { TestGateway, type SignedInUser } from '../gateway.fixture.js';
 
 let gateway: TestGateway;
@@ -59,6 +60,13 @@ it('that can not be kept is refused whole, with field, reason and remedy', async
   ]);
   expect((await list())[0]).toMatchObject({ entries: ENTRIES });
   expect((await put([{ kind: 'compatible', baseUrl: 'ftp://x', secret: 'A' }])).status).toBe(422);
+});
+
+it('never takes what a forge or tracker is shown for the key of a provider', async () => {
+  const { workspaceId } = admin;
+  await aRepository(gateway.database, { workspaceId, credentialSecret: 'FORGE_KEY' });
+  const answer = await put([{ ...ENTRIES[1], secret: 'FORGE_KEY' }]);
+  expect([answer.status, answer.body]).toMatchObject([422, { field: 'entries.0.secret' }]);
 });
 
 it('is the business of who manages secrets, in their own workspace', async () => {
