@@ -1,15 +1,30 @@
 import type { Task, TaskRequest } from '@capstan/api';
 import { aSystem, eventually, type System } from '@capstan/test-support';
-import { AGENT_CLIS, CLI_PATH, ScriptedModel, TOKENS_PER_ANSWER, type AgentCli } from '@capstan/test-support/agents';
+import {
+  AGENT_CLIS,
+  CLI_PATH,
+  ScriptedModel,
+  TOKENS_PER_ANSWER,
+  type AgentCli,
+  type Step,
+} from '@capstan/test-support/agents';
+import { Gate } from './gate.fixture.js';
 
 /** Red at first, green once the prompt says what failed. */
-const commit = (prompt: string) =>
-  prompt.includes(SLOWLY) ? 'for i in 1 2 3 4 5 6; do sleep 1; done; echo fine > slow.txt' : note(prompt);
+const commit = (prompt: string): string | readonly Step[] => {
+  // The last one first: titles of earlier tasks are in the history that programs tell their model of.
+  if (prompt.includes(HELD)) return ['echo begun', () => held.pass().then(() => 'echo fine > held.txt')];
+  if (prompt.includes(SLOWLY)) return 'for i in 1 2 3 4 5 6; do sleep 1; done; echo fine > slow.txt';
+  return note(prompt);
+};
 const note = (prompt: string) =>
   `mkdir -p work && echo ${prompt.includes('note.txt is RED') ? 'green' : 'RED'} > work/note.txt && git add -A && git commit -qm "Work on the note"`;
 
 /** A ticket with this is work of some seconds. */
 const SLOWLY = 'Take your time';
+/** With this its model holds an answer back. */
+const HELD = 'Wait for it';
+const held = new Gate();
 
 const fullName = ({ agent }: AgentCli) => `acme/${agent}`;
 
@@ -98,5 +113,23 @@ describe('The main job, by the real agent programs', () => {
     // The program's own account of it: taken in while the tool ran, given to the model with the tool's result.
     const words = (await log()).filter(({ text }) => /^Message (queued|started|completed)$/.test(text));
     expect(words.map(({ text }) => text)).toEqual(['Message queued', 'Message started', 'Message completed']);
+  });
+
+  it('claude-code: the host of all services is killed while its model answers; the same run goes on', async () => {
+    const { id } = await system.post<Task>('/api/tasks', {
+      repositoryId: system.repositoryId('acme/claude-code'),
+      title: HELD,
+    });
+    await held.reached;
+    const killed = system.capstan.hostPid;
+    process.kill(killed, 'SIGKILL');
+    await eventually(() => system.capstan.hostPid !== killed, 20_000);
+    held.release();
+    const done = await system.untilState(id, 'completed', 90_000);
+    expect(done.runs.map(({ outcome }) => outcome?.kind)).toEqual(['commits']);
+    expect(await system.pullRequests(id)).toMatchObject([{ state: 'merged' }]);
+    expect(done.runs[0]!.usage).toMatchObject([{ inputTokens: 3 * TOKENS_PER_ANSWER.input }]);
+    const log = await system.log(done.runs[0]!.id);
+    expect(log.map(({ sequence }) => sequence)).toEqual(log.map((_, index) => index + 1));
   });
 });
