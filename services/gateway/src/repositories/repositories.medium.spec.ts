@@ -208,9 +208,9 @@ describe('repositories and secrets', () => {
       '/api/token-guide?fullName=acme%2Fapp&watchIssues=false&allowWorkflowChanges=true',
       { as: admin },
     );
-    expect(body['newTokenUrl']).toMatch(/^https:\/\/github\.com\/settings\/personal-access-tokens\/new\?/);
-    const needs = body['needs'] as { permission: string; grantable: boolean }[];
-    expect(needs.map(({ permission }) => permission)).toEqual([
+    const guide = body as unknown as { newTokenUrl: string; needs: { permission: string }[] };
+    expect(guide.newTokenUrl).toMatch(/^https:\/\/github\.com\/settings\/personal-access-tokens\/new\?/);
+    expect(guide.needs.map(({ permission }) => permission)).toEqual([
       'Metadata: Read-only',
       'Contents: Read and write',
       'Pull requests: Read and write',
