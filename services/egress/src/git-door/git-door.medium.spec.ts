@@ -196,7 +196,7 @@ describe('LFS', () => {
     const text = await answer.text();
     expect(text).not.toMatch(/canary|upload/);
     const [object] = (
-      JSON.parse(text) as { objects: { actions: { download: { href: string; header: HeadersInit } } }[] }
+      JSON.parse(text) as { objects: { actions: { download: { href: string; header: Record<string, string> } } }[] }
     ).objects;
     const { href, header } = object!.actions.download;
     expect(href).toContain(`/git/acme/anvil.git/info/lfs/objects/${OBJECT}?ticket=`);
