@@ -40,10 +40,15 @@ export interface Server {
   exclusively(outage: () => Promise<void>): Promise<void>;
 }
 
+/** No server is stopped for as long as this. */
+const FROZEN_AT_MOST_MS = 60_000;
+
 /** The servers of one stage. They live in sessions of their own: `close` ends them. */
 export class Servers {
   readonly postgres: Server;
   readonly nats: Server;
+  private readonly frozen = new Set<Server['name']>();
+  private starting: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly dataDir: string,
@@ -96,18 +101,21 @@ export class Servers {
       get pid() {
         return pid();
       },
-      freeze: () => signalTree(pid(), 'SIGSTOP'),
-      thaw: () => signalTree(pid(), 'SIGCONT'),
+      freeze: () => {
+        this.frozen.add(name);
+        signalTree(pid(), 'SIGSTOP');
+      },
+      thaw: () => {
+        signalTree(pid(), 'SIGCONT');
+        this.frozen.delete(name);
+      },
       kill: async () => {
         const dying = pid();
         signalTree(dying, 'SIGKILL');
         await eventually(() => !isRunning(dying));
       },
-      // Whatever runs is adopted, so this starts the one that is down, on the port that it had.
       start: async () => {
-        const { databaseUrl, natsUrl } = await this.servers.startServers(optionsOf(this.dataDir));
-        if (databaseUrl !== this.databaseUrl || natsUrl !== this.natsUrl)
-          throw new Error(`${name} came back at another address: a stranger took its port meanwhile`);
+        await this.startWhatIsDown(name);
         await eventually(() => isRunning(pid()));
       },
       wipe: () => {
@@ -121,6 +129,22 @@ export class Servers {
         return mine;
       },
     };
+  }
+
+  /**
+   * Whatever runs is adopted, so this starts the one that is down, on the port that it had. One at a time, and not while
+   * the other is stopped: the launcher would take that one for half dead, and replace it.
+   */
+  private startWhatIsDown(name: Server['name']): Promise<void> {
+    const mine = this.starting.then(async () => {
+      const other = name === 'postgres' ? 'nats' : 'postgres';
+      await eventually(() => !this.frozen.has(other), FROZEN_AT_MOST_MS);
+      const { databaseUrl, natsUrl } = await this.servers.startServers(optionsOf(this.dataDir));
+      if (databaseUrl !== this.databaseUrl || natsUrl !== this.natsUrl)
+        throw new Error(`${name} came back at another address: a stranger took its port meanwhile`);
+    });
+    this.starting = mine.catch(() => undefined); // reported to its own caller
+    return mine;
   }
 
   private file(): ServersFile {

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
+import { eventually } from '@capstan/test-support';
 import type { Stage } from '../../stage/stage.js';
 import type { Action } from '../action.js';
 
@@ -37,8 +38,12 @@ export const wipeNats: Action = {
   weight: 1,
   act: ({ nats }, random, note) =>
     nats.exclusively(async () => {
-      await nats.kill();
-      nats.wipe();
+      await eventually(async () => {
+        await nats.kill();
+        // Somebody who starts Postgres may have started it in this moment.
+        nats.wipe();
+        return true;
+      });
       const downMs = random.int(0, 3_000);
       note(`NATS killed and its volume wiped, back after ${downMs} ms`);
       await pause(downMs);
