@@ -30,14 +30,13 @@ interface Ended {
 
 describe('Boot', () => {
   let system: System;
-  let webhooksPort: number;
+  let ports: Readonly<Record<string, string>>;
   const hosts: LoneHost[] = [];
   beforeAll(async () => {
     // The launcher's own host is the public door alone: everything else lives in hosts of its own.
-    webhooksPort = await freePorts(1);
-    system = await aSystem({
-      env: { CAPSTAN_SERVICES: 'gateway', CAPSTAN_WEBHOOKS_PORT: String(webhooksPort) },
-    });
+    const first = await freePorts(2);
+    ports = { CAPSTAN_WEBHOOKS_PORT: String(first), CAPSTAN_EGRESS_PORT: String(first + 1) };
+    system = await aSystem({ env: { CAPSTAN_SERVICES: 'gateway', ...ports } });
   });
   afterAll(async () => {
     await Promise.all(hosts.map((host) => host.stop()));
@@ -46,7 +45,7 @@ describe('Boot', () => {
 
   describe('each service in a host of its own, from what was built', () => {
     it.each(SERVICES.filter((name) => name !== 'gateway'))('%s comes up and answers', async (name) => {
-      const host = await LoneHost.start(system, name, { CAPSTAN_WEBHOOKS_PORT: String(webhooksPort) });
+      const host = await LoneHost.start(system, name, ports);
       hosts.push(host);
       await host.untilReady();
       expect((await fetch(`${host.internalUrl}/livez`)).status).toBe(200);

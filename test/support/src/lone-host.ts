@@ -41,6 +41,8 @@ export class LoneHost {
     const read = <T>(file: string): T => JSON.parse(readFileSync(join(dataDir, file), 'utf8')) as T;
     const { postgres, nats } = read<Record<'postgres' | 'nats', { port: number; password: string }>>('servers.json');
     const { encryptionKey } = read<{ encryptionKey: string }>('secrets.json');
+    // Where the launcher's egress is, or where one in a host of its own is to be.
+    const egress = read<{ port: number }>('egress.json');
     const port = await freePorts(4);
     const child = spawn(process.execPath, [join(ROOT, 'services/cli/dist/host.js')], {
       cwd: ROOT,
@@ -55,6 +57,7 @@ export class LoneHost {
         CAPSTAN_WEBHOOKS_PORT: String(port + 1),
         CAPSTAN_INTERNAL_PORT: String(port + 2),
         CAPSTAN_EGRESS_PORT: String(port + 3),
+        CAPSTAN_EGRESS_URL: `http://127.0.0.1:${egress.port}`,
         CAPSTAN_ISOLATION: 'off',
         CAPSTAN_SERVICES: services,
         CAPSTAN_PR_WATCH_INTERVAL_MS: '2000',
