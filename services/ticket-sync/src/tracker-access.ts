@@ -42,7 +42,10 @@ export class TrackerAccess {
   }
 
   /** The ticket that an effect is about, and its source. */
-  async ofTicket(ticketId: Id, purpose: TrackerPurpose = 'write_tickets'): Promise<SourceAccess & { readonly ticket: Ticket }> {
+  async ofTicket(
+    ticketId: Id,
+    purpose: TrackerPurpose = 'write_tickets',
+  ): Promise<SourceAccess & { readonly ticket: Ticket }> {
     const [ticket] = await this.database.query<Ticket>('select * from ticket where id = $1', [ticketId]);
     if (ticket === undefined) throw new Bug(`no ticket ${ticketId}`);
     const [source] = await this.database.query<TicketSource>('select * from ticket_source where id = $1', [

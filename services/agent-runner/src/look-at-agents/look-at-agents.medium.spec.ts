@@ -43,9 +43,17 @@ describe('a look', () => {
   it('finds what a run would find, and asks it for its version behind the boundary of one', async () => {
     const path = programs.install('claude', { version: '2.0.7' });
     // What it tells is what it sees: a home of its own, no proxy, and no other process.
-    programs.install('codex', { text: '#!/bin/sh\necho "$HOME|$HTTPS_PROXY|1.2.3-beta.4|$(ls /proc | grep -c "^[0-9]")"\n' });
+    programs.install('codex', {
+      text: '#!/bin/sh\necho "$HOME|$HTTPS_PROXY|1.2.3-beta.4|$(ls /proc | grep -c "^[0-9]")"\n',
+    });
     const sights = await new AgentLook(aRuntime({ isolated: true }), undefined).look(signal);
-    expect(of(sights, 'claude-code')).toEqual({ agent: 'claude-code', path, version: '2.0.7', problem: null, logIn: null });
+    expect(of(sights, 'claude-code')).toEqual({
+      agent: 'claude-code',
+      path,
+      version: '2.0.7',
+      problem: null,
+      logIn: null,
+    });
     expect(of(sights, 'codex')).toMatchObject({ version: '1.2.3-beta.4', problem: null });
     expect(of(sights, 'gemini')).toEqual({ agent: 'gemini', path: null, version: null, problem: null, logIn: null });
     expect(sights.map((sight) => sight.agent)).not.toContain('command');

@@ -131,8 +131,7 @@ export class ScratchPod {
         // Its end is in the journal; only a connection that broke is another's to come back from.
         if (!(error instanceof TransientError) || signal.aborted) throw error;
       }
-      if (performance.now() > until)
-        throw new TransientError('the pod could not be asked', { code: 'pod_lost' });
+      if (performance.now() > until) throw new TransientError('the pod could not be asked', { code: 'pod_lost' });
       await pause(RETRY_MS, undefined, { signal });
     }
   }
