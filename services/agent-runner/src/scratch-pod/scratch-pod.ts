@@ -36,8 +36,8 @@ export interface ScratchRun {
 }
 
 /**
- * A pod without a repository, for a look at the agents' programs or a try of one. It is made and proven as any pod, and
- * what runs in it is launched by the same supervisor behind the same boundary as an agent of a task.
+ * A pod without a repository, in which agents' programs are asked for their version, and tested. The runtime makes it and
+ * probes its boundary as any other's, and the supervisor launches in it as it does for a task.
  */
 export class ScratchPod {
   readonly supervisor: SupervisorClient;

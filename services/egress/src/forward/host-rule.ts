@@ -47,6 +47,11 @@ export function isHostMeant(rule: HostRule, host: string): boolean {
   return rule.below ? isIP(host) === 0 && host.endsWith(`.${rule.host}`) : host === rule.host;
 }
 
+/** Where a URL of the web leads. Canonical by the URL already; a host that can't be read is one that can't be reached. */
+export function urlHostPort(url: URL): HostPort {
+  return hostPort(url.host, url.protocol === 'https:' ? 443 : 80) ?? { host: url.hostname, port: 0 };
+}
+
 /**
  * Reads `host:port` as a browser reads it, so that every spelling of an IP address (hexadecimal, octal, one number) is
  * the one usual spelling afterwards. Null for anything else.

@@ -2,7 +2,7 @@ import { request as askHttp, type IncomingMessage } from 'node:http';
 import { request as askHttps } from 'node:https';
 import { UNTRACED } from '@capstan/service-kit';
 import { CONNECT_MS, checkedConnection, type Checked } from '../address/reach.js';
-import type { Connections } from '../model/call-upstream.js';
+import { watchConnection, type Connections } from '../model/call-upstream.js';
 
 /** A forge that works on a large pack says something within this. ms */
 const SILENCE_MS = 5 * 60_000;
@@ -37,13 +37,8 @@ export function askForge(call: ForgeCall): Promise<IncomingMessage> {
       setHost: false,
       signal,
     });
-    const connecting = setTimeout(() => upstream.destroy(new Error('no connection within ten seconds')), CONNECT_MS);
-    upstream.once('socket', (socket) => {
-      if (!socket.connecting) clearTimeout(connecting);
-      else socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
-    });
+    watchConnection(upstream, CONNECT_MS, () => upstream.destroy(new Error('no connection within ten seconds')));
     upstream.setTimeout(SILENCE_MS, () => upstream.destroy(new Error('the forge said nothing for five minutes')));
-    upstream.once('close', () => clearTimeout(connecting));
     upstream.on('error', reject);
     upstream.once('response', resolve);
     if (typeof body !== 'object') {

@@ -5,7 +5,7 @@ import type { Vault } from '@capstan/service-kit';
 import type { LiveRun, LiveRuns } from '../admit/live-runs.js';
 import type { Places } from '../admit/places.js';
 import { unreachableHost, type Checked, type Reach } from '../address/reach.js';
-import { hostPort, type HostPort } from '../forward/host-rule.js';
+import { urlHostPort } from '../forward/host-rule.js';
 import { Connections } from '../model/call-upstream.js';
 import type { Flow, Recorder } from '../record/recorder.js';
 import { answerRefusal } from '../server/answers.js';
@@ -210,13 +210,13 @@ export class GitDoor implements Door {
     trust: 'private' | 'public' = 'private',
   ): Promise<{ readonly checked: Checked; readonly flow: Flow } | Refusal> {
     const { reach, recorder } = this.ports;
-    const checked = await reach.check(targetOf(url), trust);
+    const checked = await reach.check(urlHostPort(url), trust);
     if (isRefusal(checked)) return this.blocked(run, url, checked, request);
     return { checked, flow: recorder.allowed(run, checked, request.headers['user-agent']) };
   }
 
   private blocked(run: LiveRun, url: URL, refusal: Refusal, request: IncomingMessage): Refusal {
-    this.ports.recorder.blocked(run, targetOf(url), refusal.reason, request.headers['user-agent']);
+    this.ports.recorder.blocked(run, urlHostPort(url), refusal.reason, request.headers['user-agent']);
     return refusal;
   }
 
@@ -243,10 +243,6 @@ function pass(answer: IncomingMessage, response: ServerResponse, flow: Flow): Pr
 function askedHeaders({ rawHeaders, headers }: IncomingMessage): string[] {
   const passed = passedHeaders(rawHeaders, NOT_ASKED);
   return headers['transfer-encoding'] === undefined ? passed : [...passed, 'Transfer-Encoding', 'chunked'];
-}
-
-function targetOf(url: URL): HostPort {
-  return hostPort(url.host, url.protocol === 'https:' ? 443 : 80) ?? { host: url.hostname, port: 0 };
 }
 
 /** `Basic base64(user:token)`, as git sends it. */

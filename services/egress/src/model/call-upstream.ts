@@ -89,7 +89,8 @@ function ask({
   });
 }
 
-function watchConnection(upstream: ClientRequest, connectMs: number, late: () => void): void {
+/** Calls `late` when the connection doesn't stand within `connectMs`. */
+export function watchConnection(upstream: ClientRequest, connectMs: number, late: () => void): void {
   const timer = setTimeout(late, connectMs);
   upstream.once('close', () => clearTimeout(timer));
   upstream.once('socket', (socket) => {

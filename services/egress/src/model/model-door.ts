@@ -6,7 +6,7 @@ import type { Counter, Logger, Metrics, Vault } from '@capstan/service-kit';
 import type { LiveRun, LiveRuns } from '../admit/live-runs.js';
 import type { Places } from '../admit/places.js';
 import type { Checked, Reach } from '../address/reach.js';
-import { hostPort, type HostPort } from '../forward/host-rule.js';
+import { urlHostPort } from '../forward/host-rule.js';
 import type { Recorder } from '../record/recorder.js';
 import type { Door } from '../server/door.js';
 import { passedHeaders } from '../server/passed-headers.js';
@@ -132,7 +132,7 @@ export class ModelDoor implements Door {
     if (isRefusal(run)) return unadmitted(run);
     const { baseUrl } = run.agent;
     const url = upstreamUrl(provider, baseUrl, request.method!, rest);
-    const target = targetOf(url ?? new URL(baseUrl ?? provider.baseUrl));
+    const target = urlHostPort(url ?? new URL(baseUrl ?? provider.baseUrl));
     const client = request.headers['user-agent'];
     const blocked = (refusal: Refusal): Refusal => {
       recorder.blocked(run, target, refusal.reason, client);
@@ -197,9 +197,9 @@ export class ModelDoor implements Door {
     const url = upstreamUrl(provider, key.place?.baseUrl ?? run.agent.baseUrl, method, placed.rest);
     if (url === null) return PATH_BLOCKED;
     const client = request.headers['user-agent'];
-    const checked = await (key.place === null ? admitted.usual : reach.check(targetOf(url), 'private'));
+    const checked = await (key.place === null ? admitted.usual : reach.check(urlHostPort(url), 'private'));
     if (isRefusal(checked)) {
-      recorder.blocked(run, targetOf(url), checked.reason, client);
+      recorder.blocked(run, urlHostPort(url), checked.reason, client);
       return checked;
     }
     const flow = recorder.allowed(run, checked, client);
@@ -243,11 +243,6 @@ function tokenOf({ headers, url = '' }: IncomingMessage): string | undefined {
   const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
   const inQuery = new URLSearchParams(url.split('?')[1]).get('key') ?? undefined;
   return [headers['x-api-key'], bearer, headers['x-goog-api-key'], inQuery].flat().find((each) => each !== undefined);
-}
-
-function targetOf(url: URL): HostPort {
-  // Canonical by the URL already; a host that can't be read is one that can't be reached.
-  return hostPort(url.host, url.protocol === 'https:' ? 443 : 80) ?? { host: url.hostname, port: 0 };
 }
 
 function headersWith({ kind, value }: ModelKey, request: IncomingMessage): string[] {
